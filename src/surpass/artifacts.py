@@ -1,0 +1,272 @@
+"""What stages yield: frozen, with row ids, written to and read from a folder. Joins are by id, never by position."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surpass.errors import AlignmentError, DataError
+
+Array = NDArray[Any]
+Values = NDArray[np.float64]
+Texts = tuple[str, ...]
+Inputs = Texts | tuple[Texts, ...] | Array
+"""Inputs of n rows: n texts, n pairs of texts, or an array whose first axis is the row (vectors, images)."""
+
+Facts = Mapping[str, float | int | str]
+
+
+def take(inputs: Inputs, rows: Array) -> Inputs:
+    """Return the given rows (positions) of the inputs, in that order."""
+    if isinstance(inputs, np.ndarray):
+        return inputs[rows]
+    return tuple(inputs[i] for i in rows)  # type: ignore[return-value]  # a tuple of the same element type
+
+
+def positions(ids: Sequence[str], wanted: Sequence[str], *, what: str) -> NDArray[np.int64]:
+    """Return where each wanted id stands in `ids`; AlignmentError names the first that is missing."""
+    where = {name: i for i, name in enumerate(ids)}
+    try:
+        return np.array([where[name] for name in wanted], dtype=np.int64)
+    except KeyError as error:
+        raise AlignmentError(
+            f"row id {error.args[0]!r} is asked for, but {what} with {len(where)} rows do not hold it. "
+            "Both must come from the same data spec."
+        ) from None
+
+
+def _write_arrays(folder: Path, **arrays: Array) -> None:
+    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
+
+
+def _read_arrays(folder: Path) -> dict[str, Array]:
+    with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _write_json(folder: Path, name: str, value: Any) -> None:
+    (folder / name).write_text(json.dumps(value, sort_keys=True, ensure_ascii=False), encoding="utf-8")
+
+
+def _read_json(folder: Path, name: str) -> Any:
+    return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Rows of one split: ids (n,), inputs, gold labels (n,) (class index or number), groups (n,)."""
+
+    ids: tuple[str, ...]
+    inputs: Inputs
+    labels: Array
+    groups: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: Array) -> Rows:
+        """Return the rows at the given positions."""
+        return Rows(
+            tuple(self.ids[i] for i in rows),
+            take(self.inputs, rows),
+            self.labels[rows],
+            tuple(self.groups[i] for i in rows),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The rows of every split of a task, with what is known of it.
+
+    Attributes:
+        rows: all rows, split after split.
+        split: for each row `weak`, `transfer`, `val`, `test` or `shift:NAME`.
+        target: what a label is: "classification", "regression", ...
+        classes: names of the classes, in the order of the label indices; empty for regression.
+        facts: counts of rows read, dropped and kept.
+    """
+
+    rows: Rows
+    split: tuple[str, ...]
+    target: str
+    classes: tuple[str, ...]
+    facts: Facts
+    suffix: ClassVar[str] = "splits"
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the splits that hold rows."""
+        return tuple(dict.fromkeys(self.split))
+
+    def part(self, *names: str) -> Rows:
+        """Return the rows of the named splits, in the table's order."""
+        return self.rows.take(np.flatnonzero(np.isin(np.array(self.split), names)))
+
+    def save(self, folder: Path) -> None:
+        """Write the splits into an existing folder."""
+        inputs = self.rows.inputs
+        vectors = {"inputs": inputs} if isinstance(inputs, np.ndarray) else {}
+        _write_arrays(folder, labels=self.rows.labels, **vectors)
+        head = {"split": self.split, "target": self.target, "classes": self.classes, "facts": dict(self.facts)}
+        body = {"ids": self.rows.ids, "groups": self.rows.groups}
+        _write_json(folder, "rows.json", head | body | ({} if vectors else {"inputs": inputs}))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        arrays, data = _read_arrays(folder), _read_json(folder, "rows.json")
+        inputs = arrays["inputs"] if "inputs" in arrays else tuple(map(_frozen, data["inputs"]))
+        rows = Rows(tuple(data["ids"]), inputs, arrays["labels"], tuple(data["groups"]))
+        return cls(rows, tuple(data["split"]), data["target"], tuple(data["classes"]), data["facts"])
+
+
+def _frozen(item: Any) -> Any:
+    return tuple(item) if isinstance(item, list) else item
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureTable:
+    """Frozen features: `vectors` (n, d) float32 for the rows `ids`; facts such as the share of truncated rows."""
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    facts: Facts
+
+    def on(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the vectors of the given ids, in their order."""
+        return self.vectors[positions(self.ids, ids, what="these features")]
+
+    @staticmethod
+    def joined(tables: Sequence[FeatureTable]) -> FeatureTable:
+        """Return several tables over distinct rows as one; rates in the facts are averaged by rows."""
+        facts: dict[str, float | int | str] = {}
+        for name in sorted({name for table in tables for name in table.facts}):
+            held = [(t.facts[name], len(t.ids)) for t in tables if name in t.facts]
+            numbers = [(float(value), n) for value, n in held if not isinstance(value, str)]
+            total = sum(n for _, n in numbers)
+            facts[name] = sum(v * n for v, n in numbers) / total if total else held[0][0]
+        return FeatureTable(
+            tuple(name for table in tables for name in table.ids), np.concatenate([t.vectors for t in tables]), facts
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the table into an existing folder."""
+        _write_arrays(folder, vectors=self.vectors)
+        _write_json(folder, "rows.json", {"ids": self.ids, "facts": dict(self.facts)})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        data = _read_json(folder, "rows.json")
+        return cls(tuple(data["ids"]), _read_arrays(folder)["vectors"], data["facts"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """What a model is fitted to.
+
+    Attributes:
+        ids: rows, n of them.
+        values: (n, C) probabilities whose rows sum to 1, or (n, k) numbers for regression.
+        weight: (n,) non-negative, mean 1.
+        gold: (n,) True where the target is ground truth.
+    """
+
+    ids: tuple[str, ...]
+    values: Values
+    weight: Values
+    gold: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if self.values.ndim != 2 or {len(self.values), len(self.weight), len(self.gold)} != {n}:
+            raise AlignmentError(
+                f"targets for {n} ids have values of shape {self.values.shape}, {len(self.weight)} weights and "
+                f"{len(self.gold)} gold marks. Give (n, C) values and n of each of the others."
+            )
+        if not (np.isfinite(self.values).all() and np.isfinite(self.weight).all() and (self.weight >= 0).all()):
+            raise DataError("targets hold values that are not finite, or negative weights. Clean the labels first.")
+
+    @classmethod
+    def of(cls, ids: Sequence[str], values: Values, *, gold: bool = False) -> Self:
+        """Return targets with weight 1 for every row."""
+        n = len(ids)
+        return cls(tuple(ids), np.asarray(values, dtype=np.float64), np.ones(n), np.full(n, gold))
+
+    def take(self, rows: Array) -> Targets:
+        """Return the targets at the given positions, weights scaled to mean 1."""
+        weight = self.weight[rows]
+        total = weight.sum()
+        weight = weight * (len(weight) / total) if total > 0 else weight
+        return Targets(tuple(self.ids[i] for i in rows), self.values[rows], weight, self.gold[rows])
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """Predictions on the rows of every split, and on `val`, `test` and shifts at several points of training.
+
+    Attributes:
+        ids: rows, n of them.
+        split: the split of each row.
+        values: (n, C) probabilities or (n, k) numbers at the end of training.
+        steps: optimizer steps (p of them, ascending) at which the watched rows were predicted; the last is the end.
+        watched: (p, m, C) predictions at those steps.
+        watched_ids: the m watched rows.
+        facts: truncation rate, final training loss and other numbers of the fit.
+        weights: writes the fitted model into a folder; only while the stage runs, never read back.
+    """
+
+    ids: tuple[str, ...]
+    split: tuple[str, ...]
+    values: Values
+    steps: tuple[int, ...] = (0,)
+    watched: Values = dataclasses.field(default_factory=lambda: np.zeros((1, 0, 0)))
+    watched_ids: tuple[str, ...] = ()
+    facts: Facts = dataclasses.field(default_factory=dict)
+    weights: Callable[[Path], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.values).all():
+            rows = int((~np.isfinite(self.values)).any(axis=1).sum())
+            raise DataError(f"{rows} of {len(self.ids)} predictions are not finite. Lower the learning rate.")
+
+    def on(self, ids: Sequence[str]) -> Values:
+        """Return the final predictions for the given ids, in their order."""
+        return self.values[positions(self.ids, ids, what="these predictions")]
+
+    def at(self, point: int, ids: Sequence[str]) -> Values:
+        """Return predictions for the given ids at a point of training; -1 is the end, for which any row will do."""
+        if point in (-1, len(self.steps) - 1):
+            return self.on(ids)
+        return self.watched[point][positions(self.watched_ids, ids, what="the watched predictions")]
+
+    def save(self, folder: Path) -> None:
+        """Write the predictions, and the weights when there are any to keep, into an existing folder."""
+        _write_arrays(folder, values=self.values, watched=self.watched, steps=np.array(self.steps, dtype=np.int64))
+        head = {"ids": self.ids, "split": self.split, "watched_ids": self.watched_ids, "facts": dict(self.facts)}
+        _write_json(folder, "rows.json", head)
+        if self.weights is not None:
+            (folder / "weights").mkdir()
+            self.weights(folder / "weights")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote, without the weights."""
+        arrays, data = _read_arrays(folder), _read_json(folder, "rows.json")
+        return cls(
+            tuple(data["ids"]),
+            tuple(data["split"]),
+            arrays["values"],
+            tuple(int(step) for step in arrays["steps"]),
+            arrays["watched"],
+            tuple(data["watched_ids"]),
+            data["facts"],
+        )
+
+
+Artifact = Splits | FeatureTable | Predictions

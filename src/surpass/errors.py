@@ -1,0 +1,67 @@
+"""Errors for people: what is wrong, with the value; what is allowed; what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class SurpassError(Exception):
+    """Root of every error that is the user's to mend; the command line prints it without a traceback."""
+
+
+class SpecError(SurpassError):
+    """A spec has an unknown field, a value out of range or a value of the wrong type."""
+
+
+class UnknownNameError(SurpassError):
+    """A name of a task, label source, model, method, asset or preset that nothing answers to."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        super().__init__(f"unknown {kind} '{name}'.{hint} Known: {', '.join(names) or 'none'}.")
+        self.kind, self.name, self.close = kind, name, close
+
+
+class IncompatibleError(SurpassError):
+    """Two parts of a study cannot work together, for instance a loss and a model without gradients."""
+
+
+class AlignmentError(SurpassError):
+    """Rows that should be joined by id are not the same rows."""
+
+
+class DataError(SurpassError):
+    """The data cannot serve: too few rows, one class, unreadable values."""
+
+
+class StageError(SurpassError):
+    """A stage cannot go on, for instance because its loss is no longer a number."""
+
+
+class StoreError(SurpassError):
+    """The store is not ours, is full, or holds an artifact that is not what its manifest says."""
+
+
+class AssetError(SurpassError):
+    """A packaged model or data set is missing, or is not the file that the manifest names."""
+
+
+class MissingPackageError(SurpassError):
+    """An optional package is needed; the message holds the line that installs it."""
+
+    def __init__(self, package: str, *, why: str, extra: str) -> None:
+        super().__init__(f"package '{package}' is not installed, but {why}. Install it: pip install 'surpass[{extra}]'")
+
+
+class StudyError(SurpassError):
+    """All problems of a study at once, so that a person mends them in one round."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(self.problems, 1))
+        super().__init__(f"{head} in this study:\n{lines}")

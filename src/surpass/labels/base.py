@@ -1,0 +1,65 @@
+"""What a label source is: a spec that yields labels for the rows of every split."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from surpass.artifacts import Predictions, Splits, Values
+from surpass.errors import DataError
+from surpass.spec import Spec
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelSource(Spec):
+    """Whatever labels rows: ground truth, people, rules, earlier models. A `Fit` is a label source too.
+
+    Whatever labels the transfer rows is the supervisor, and its score on the test rows is the floor.
+    """
+
+    family: ClassVar[str] = "label"
+    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
+
+    @property
+    def train_split(self) -> str:
+        """The split on which a model is fitted to these labels."""
+        return "transfer"
+
+    def sources(self) -> tuple[Spec, ...]:
+        """Return the fits whose predictions `compute` takes, in order."""
+        return ()
+
+    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+        """Return labels for the rows of the splits (all of them, or those the source knows), with their ids."""
+        raise NotImplementedError
+
+    def label(self) -> str:
+        """Return a short name for tables."""
+        from surpass.spec import name_of
+
+        return name_of(self)
+
+
+def gold_values(splits: Splits) -> Values:
+    """Return ground truth as values: (n, C) one-hot for classification, (n, 1) numbers otherwise."""
+    labels = splits.rows.labels
+    if splits.target == "classification":
+        return np.eye(len(splits.classes))[labels]
+    return np.asarray(labels, dtype=np.float64).reshape(len(labels), -1)
+
+
+def as_predictions(splits: Splits, values: Values, *, what: str) -> Predictions:
+    """Return values for all rows of the splits as predictions, after checking their shape and that rows sum to 1."""
+    expected = gold_values(splits).shape
+    if values.shape != expected:
+        raise DataError(f"{what} gave values of shape {values.shape}; the rows need {expected}.")
+    if splits.target == "classification" and not np.allclose(values.sum(axis=1), 1.0, atol=1e-6):
+        worst = int(np.abs(values.sum(axis=1) - 1).argmax())
+        raise DataError(
+            f"{what}: the probabilities of row {splits.rows.ids[worst]!r} sum to {values[worst].sum():.4g}, not 1. "
+            "Give one probability per class, or a class name."
+        )
+    return Predictions(splits.rows.ids, splits.split, values)

@@ -1,0 +1,29 @@
+"""Cross-entropy on the supervisor's most probable class.
+
+Idea: keep what the supervisor decides and drop how sure it was.
+
+    loss = CE(softmax(z), onehot(argmax y))
+
+Source: the `hard` labels of openai/weak-to-strong; chess in Burns et al. 2023 (arXiv 2312.09390), appendix A.2. A tie goes
+to the first class, which equals EleutherAI's rule y > 0.5 for two classes. It has no parameter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surpass.artifacts import Targets
+from surpass.methods.base import Method
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hard(Method):
+    """Weak labels hardened to one class."""
+
+    def prepare(self, weak: Targets, *, features: NDArray[np.float32] | None, rng: np.random.Generator) -> Targets:
+        """Return the weak labels with all probability on the most probable class."""
+        values = np.eye(weak.values.shape[1])[weak.values.argmax(axis=1)]
+        return dataclasses.replace(weak, values=values)

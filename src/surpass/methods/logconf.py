@@ -1,0 +1,112 @@
+r"""Auxiliary confidence loss: the student may believe itself where it is confident.
+
+Idea: mix the weak label with the student's own hardened prediction, with a weight a that grows early in training. The
+threshold t of the hardening follows the student's recent predictions, so that each class keeps its share.
+
+    loss = CE(softmax(z), (1 - a) y + a h),   h = onehot(argmax_c (p_c - t_c)),   t_c = quantile of p_c
+
+For two classes h is 1[p_1 > t]. Variants, each as its source has it:
+
+- `paper` (Burns et al. 2023, arXiv 2312.09390, section 4.3.2 and A.4, equations 1 and 2): a rises linearly from 0 to
+  `strength` over the first 20 % of training; t puts 1/C of the step's predictions in each class (the batch median for two).
+- `openai` (openai/weak-to-strong, loss.py): t_0 = quantile of p_0 at the step's mean weak label of class 1. a equals
+  0.1 * strength at 10 % of training and jumps to `strength` right after, because the ramp is not divided by its length.
+- `eleuther` (EleutherAI/w2s, loss.py): a rises linearly over the first 100 steps; row by row, t_0 is the median of p_0 over
+  the last B training predictions, the row itself included (their micro-batch is 1, where the prior is 1/2).
+
+What differs: predictions made while evaluating never enter the window (they do in EleutherAI's release); more than two
+classes, which no source defines, use the quantile of each class at its share. `strength` matters most: 0.5 is published
+for all but the largest students, which had 0.75; 0 is `soft`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+from surpass.methods.base import Batch, Method, cross_entropy
+from surpass.spec import option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PAPER_WARMUP = 0.2
+OPENAI_WARMUP = 0.1
+ELEUTHER_WARMUP_STEPS = 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LogConf(Method):
+    """Cross-entropy on a mix of weak labels and the student's own confident predictions."""
+
+    variant: Literal["paper", "openai", "eleuther"] = "paper"
+    strength: float = option(0.5, low=0.0, high=1.0)
+
+    @property
+    def batch_statistics(self) -> bool:
+        """The threshold is a quantile of the step's predictions."""
+        return True
+
+    def coefficient(self, progress: float, step: int) -> float:
+        """Return the weight a of the student's own prediction, in [0, strength]."""
+        if self.variant == "paper":
+            return self.strength * min(1.0, progress / PAPER_WARMUP)
+        if self.variant == "openai":
+            return self.strength * (1.0 if progress > OPENAI_WARMUP else progress)
+        return self.strength * min(1.0, step / ELEUTHER_WARMUP_STEPS)
+
+    def hardened(self, batch: Batch) -> Tensor:
+        """Return h, (b, C): each row's one-hot prediction against the variant's threshold."""
+        import torch
+        from torch.nn.functional import one_hot, softmax
+
+        probs = softmax(batch.logits.detach().float(), dim=-1)
+        classes = probs.shape[1]
+        if self.variant == "eleuther":
+            thresholds = self._running_medians(batch)
+        elif self.variant == "openai":
+            thresholds = _share_thresholds(batch.step_probs, batch.step_targets.mean(dim=0))
+        else:
+            even = torch.full((classes,), 1 / classes, dtype=probs.dtype, device=probs.device)
+            thresholds = _share_thresholds(batch.step_probs, even)
+        if classes == 2:  # a prediction at the threshold is class 0, as in the paper's f(x) > t and both released codes
+            winner = (probs[:, 0] < thresholds[..., 0]).long()
+        else:
+            winner = (probs - thresholds).argmax(dim=-1)
+        return one_hot(winner, classes).to(probs.dtype)
+
+    def _running_medians(self, batch: Batch) -> Tensor:
+        """Return for each row of the micro-batch the quantile of its window: the last B predictions, itself the last."""
+        import torch
+
+        size, classes = batch.step_probs.shape
+        history = torch.cat([batch.recent_probs, batch.step_probs])
+        before = len(batch.recent_probs)
+        rows = []
+        for row in batch.rows.tolist():
+            end = before + row + 1
+            window = history[max(0, end - size) : end]
+            even = torch.full((classes,), 1 / classes, dtype=window.dtype, device=window.device)
+            rows.append(_share_thresholds(window, even))
+        return torch.stack(rows)
+
+    def loss(self, batch: Batch, progress: float) -> Tensor:
+        """Return CE(z, (1 - a) y + a h) of each row; see the module's text."""
+        a = self.coefficient(progress, batch.step)
+        if a == 0.0:
+            return cross_entropy(batch.logits, batch.targets)
+        return cross_entropy(batch.logits, (1 - a) * batch.targets + a * self.hardened(batch))
+
+
+def _share_thresholds(probs: Tensor, share: Tensor) -> Tensor:
+    """Return t, (C,): with two classes exactly `share` of the rows lie above; more use each class's own quantile.
+
+    Two classes use t_0 = quantile of p_0 at the share of class 1, as both released codes do, and t_1 = 1 - t_0.
+    """
+    import torch
+
+    probs = probs.float()
+    if probs.shape[1] == 2:
+        first = torch.quantile(probs[:, 0], share[1].float().clamp(0, 1))
+        return torch.stack([first, 1 - first])
+    return torch.stack([torch.quantile(probs[:, c], 1 - share[c].float().clamp(0, 1)) for c in range(probs.shape[1])])

@@ -1,0 +1,157 @@
+"""The scores themselves, over arrays that are known to be good: one per row, exact, or under many weightings at once.
+
+Exact scores come from scikit-learn and scipy. Their twins `..._many` take weights (B, n) and return (B,): the bootstrap
+needs a thousand weightings of the same rows, for which one sort serves all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+
+BINS = 15
+"""Bins of the expected calibration error, as in Guo et al. 2017."""
+
+_CLIP = float(np.finfo(np.float64).eps)  # what scikit-learn's log_loss clips float64 probabilities at
+
+
+def hard(probs: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the most probable class of each row, (n,); of tied classes the first.
+
+    >>> hard([[0.5, 0.5], [0.2, 0.8]]).tolist()
+    [0, 1]
+    """
+    values = np.asarray(probs, dtype=np.float64)
+    if values.ndim == 1:
+        return (values > 0.5).astype(np.int64)
+    return np.argmax(values, axis=1).astype(np.int64)
+
+
+def correct(labels: Values, probs: Values) -> Values:
+    return (hard(probs) == labels).astype(np.float64)
+
+
+def surprise(labels: Values, probs: Values) -> Values:
+    chosen = probs[np.arange(len(labels)), labels.astype(np.int64)]
+    return np.asarray(-np.log(np.clip(chosen, _CLIP, 1.0)))
+
+
+def brier_rows(labels: Values, probs: Values) -> Values:
+    if probs.shape[1] == 2:
+        return np.asarray((probs[:, 1] - labels) ** 2)
+    target = labels[:, None] == np.arange(probs.shape[1])
+    return np.asarray(((probs - target) ** 2).sum(axis=1))
+
+
+def squared_error(labels: Values, values: Values) -> Values:
+    return np.asarray((values - labels) ** 2)
+
+
+def _scored_classes(probs: Values) -> Sequence[int]:
+    return [1] if probs.shape[1] == 2 else range(probs.shape[1])
+
+
+def auroc(labels: Values, probs: Values, weights: Values | None) -> float:
+    from sklearn.metrics import roc_auc_score
+
+    kept = np.ones(len(labels), dtype=bool) if weights is None else weights > 0
+    areas = []
+    for number in _scored_classes(probs):
+        positive = labels == number
+        if len(np.unique(positive[kept])) < 2:
+            return float("nan")
+        areas.append(roc_auc_score(positive, probs[:, number], sample_weight=weights))
+    return float(np.mean(areas))
+
+
+def auroc_many(labels: Values, probs: Values, weights: Values) -> Values:
+    areas = [_area(labels == number, probs[:, number], weights) for number in _scored_classes(probs)]
+    return np.asarray(np.mean(areas, axis=0))
+
+
+def _area(positive: npt.NDArray[np.bool_], scores: Values, weights: Values) -> Values:
+    """Return the weighted share of (positive, negative) pairs in the right order, a tie counting half, (B,)."""
+    order, starts = _tied(scores)
+    mass = weights[:, order]
+    above = _tie_sums(mass * positive[order], starts)
+    total = _tie_sums(mass, starts)
+    below = total - above
+    wins = np.einsum("bi,bi->b", above, np.cumsum(below, axis=1) - below / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(wins / (above.sum(axis=1) * below.sum(axis=1)))
+
+
+def _tied(scores: Values) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the ascending order of the scores and where each run of equal scores starts in it."""
+    order = np.argsort(scores, kind="stable")
+    return order, np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
+
+
+def _tie_sums(mass: Values, starts: npt.NDArray[np.int64]) -> Values:
+    return mass if len(starts) == mass.shape[1] else np.add.reduceat(mass, starts, axis=1)
+
+
+def ece_many(labels: Values, probs: Values, weights: Values) -> Values:
+    """Guo et al. 2017, eq. 3: sum over bins of |sum of weight x (correct - confidence)| / total weight."""
+    confidence = probs.max(axis=1)
+    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    excess = np.zeros((len(labels), BINS))
+    excess[np.arange(len(labels)), bins] = correct(labels, probs) - confidence
+    return np.asarray(np.abs(weights @ excess).sum(axis=1) / weights.sum(axis=1))
+
+
+def ece(labels: Values, probs: Values, weights: Values | None) -> float:
+    return float(ece_many(labels, probs, np.ones((1, len(labels))) if weights is None else weights[None])[0])
+
+
+def r2(labels: Values, values: Values, weights: Values | None) -> float:
+    from sklearn.metrics import r2_score
+
+    kept = labels if weights is None else labels[weights > 0]
+    if np.ptp(kept) == 0:
+        return float("nan")
+    return float(r2_score(labels, values, sample_weight=weights, force_finite=False))
+
+
+def r2_many(labels: Values, values: Values, weights: Values) -> Values:
+    centred = labels - labels.mean()
+    parts = np.column_stack([np.ones_like(labels), centred, centred**2, (values - labels) ** 2])
+    total, first, second, error = (weights @ parts).T
+    spread = second - first**2 / total
+    spread[spread <= 1e-12 * second] = np.nan
+    return np.asarray(1 - error / spread)
+
+
+def rank_correlation(labels: Values, values: Values, weights: Values | None) -> float:
+    from scipy.stats import spearmanr
+
+    if weights is not None:
+        return float(rank_correlation_many(labels, values, weights[None])[0])
+    if np.ptp(labels) == 0 or np.ptp(values) == 0:
+        return float("nan")
+    return float(spearmanr(labels, values).statistic)
+
+
+def rank_correlation_many(labels: Values, values: Values, weights: Values) -> Values:
+    """Pearson's correlation of weighted mid-ranks: for whole weights, Spearman's rho of the repeated rows."""
+    total = weights.sum(axis=1, keepdims=True)
+    first, second = (ranks - total / 2 for ranks in (_mid_ranks(labels, weights), _mid_ranks(values, weights)))
+    product, left, right = (
+        np.einsum("bi,bi,bi->b", weights, a, b) for a, b in ((first, second), (first, first), (second, second))
+    )
+    scale = np.sqrt(left * right)
+    scale[scale <= 1e-12 * total[:, 0] ** 3] = np.nan
+    return np.asarray(product / scale)
+
+
+def _mid_ranks(scores: Values, weights: Values) -> Values:
+    """Return for each row the weight below its score plus half the weight tied with it, (B, n)."""
+    order, starts = _tied(scores)
+    mass = _tie_sums(weights[:, order], starts)
+    ranks = np.empty_like(weights)
+    ranks[:, order] = np.repeat(np.cumsum(mass, axis=1) - mass / 2, np.diff(np.r_[starts, len(scores)]), axis=1)
+    return ranks

@@ -1,0 +1,168 @@
+"""What a model family is: a spec that fits targets and predicts, and the frozen features it may ask for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surpass.artifacts import Facts, Inputs, Targets, Values
+from surpass.methods.base import Method, Need
+from surpass.runtime import Runtime
+from surpass.spec import Spec, option
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoder(Spec):
+    """Frozen features of a pretrained model: which backbone, which layer, how a text becomes one vector.
+
+    Attributes:
+        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`.
+        layer: "middle", "last", or the number of a hidden state (0 is the embeddings); "middle" is half of the layers,
+            rounded up.
+        pool: the last real token, the mean over real tokens, or both side by side.
+        max_length: tokens per text; longer texts are truncated and counted.
+        precision: "auto" becomes the faster of the two, measured once per machine, when the spec is resolved.
+        digest: identity of the backbone's files, filled by `resolve`.
+    """
+
+    kind: ClassVar[str] = "encoder"
+
+    backbone: str
+    layer: str | int = "middle"
+    pool: Literal["last", "mean", "last+mean"] = "last+mean"
+    max_length: int = option(512, low=2)
+    precision: Precision = "auto"
+    digest: str = ""
+
+    def resolve(self) -> Encoder:
+        """Fill the digest of the backbone and the precision that this machine runs faster."""
+        from surpass.assets import backbones
+        from surpass.models import _precision
+
+        return dataclasses.replace(
+            self, digest=backbones.digest(self.backbone), precision=_precision.resolve(self.precision)
+        )
+
+    def problem(self) -> str | None:
+        """Return why the backbone cannot be read here, or None."""
+        from surpass.assets import backbones
+
+        return backbones.check(self.backbone) or _missing_package()
+
+    def encode(self, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[np.float32], Facts]:
+        """Return features (n, d) and facts (`truncated`: share of rows cut at `max_length`)."""
+        from surpass.models._features import encode
+
+        return encode(self, inputs, runtime)
+
+
+def _missing_package() -> str | None:
+    import importlib.util
+
+    for name in ("torch", "transformers"):
+        if importlib.util.find_spec(name) is None:
+            return f"package '{name}' is not installed, but a pretrained model needs it. pip install 'surpass[hf]'"
+    return None
+
+
+class Fitted(Protocol):
+    """A fitted model.
+
+    Attributes:
+        steps: optimizer steps at which the watched inputs were predicted, ascending; the last is the end of training.
+        watched: (p, m, C) predictions of the watched inputs at those steps.
+        facts: numbers worth keeping, such as the final loss and the truncation rate.
+    """
+
+    steps: tuple[int, ...]
+    watched: Values
+    facts: Facts
+
+    def predict(self, inputs: Inputs) -> Values:
+        """Return (n, C) probabilities, rows summing to 1, or (n, k) numbers for regression."""
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted model into an existing empty folder."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Work:
+    """One fit as a model sees it.
+
+    Attributes:
+        inputs: n rows to train on: texts, pairs, or vectors (frozen features when the model's `encoder()` is not None
+            and `reads_features` is true).
+        targets: what to fit, for the same n rows.
+        watch: m rows to predict at several points of training (validation, test and shifted tests), for models that
+            train by steps; models with a closed solution predict them once.
+        target: "classification", "regression", ...
+        classes: number of classes, or of output columns.
+        method: its `loss`, when `method.needs` has "custom_loss", is what to minimize.
+        seed: the only source of randomness.
+    """
+
+    inputs: Inputs
+    targets: Targets
+    watch: Inputs
+    target: str
+    classes: int
+    method: Method
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model(Spec):
+    """A model family. `fit` must be deterministic in (self, work) on the processor."""
+
+    family: ClassVar[str] = "model"
+    inputs: ClassVar[frozenset[str]] = frozenset({"text"})
+    targets: ClassVar[frozenset[str]] = frozenset({"classification"})
+    reads_features: ClassVar[bool] = False
+
+    @property
+    def can(self) -> frozenset[Need]:
+        """What methods may ask of this model; "custom_loss" means it trains by gradient on the method's loss."""
+        return frozenset()
+
+    def encoder(self) -> Encoder | None:
+        """Return the frozen features that belong to this model: its inputs when `reads_features`, else for methods."""
+        return None
+
+    def fit(self, work: Work, runtime: Runtime) -> Fitted:
+        """Return the model fitted to `work.targets`. A loss that is not a number raises StageError with step and rate."""
+        raise NotImplementedError
+
+    def label(self) -> str:
+        """Return a short name for tables."""
+        from surpass.spec import name_of
+
+        return name_of(self)
+
+
+@dataclasses.dataclass
+class Solved:
+    """A fitted model whose training has no steps: it is read at the end alone."""
+
+    predictor: Any  # whatever the family uses; `function` knows how to call it
+    function: Any
+    facts: Mapping[str, float | int | str]
+    steps: tuple[int, ...] = (0,)
+    watched: Values = dataclasses.field(default_factory=lambda: np.zeros((1, 0, 0)))
+    saver: Any = None
+
+    def predict(self, inputs: Inputs) -> Values:
+        """Return predictions for the inputs."""
+        return np.asarray(self.function(self.predictor, inputs), dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted predictor with joblib, scikit-learn's own format."""
+        import joblib
+
+        joblib.dump(self.predictor, folder / "model.joblib")

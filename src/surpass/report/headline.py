@@ -1,0 +1,98 @@
+"""Which rows stand for the study, and which findings touch a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from surpass.checks import Finding
+from surpass.results import AgreementRow, Curve, ResultRow, Results
+
+IN_DOMAIN = "test"
+STOPPING = ("last", "weak_val", "oracle")
+SEVERITIES = ("error", "warning", "note")
+
+
+class Subject(NamedTuple):
+    """What a number is about: a task, a pair and a method."""
+
+    task: str
+    weak: str
+    strong: str
+    method: str
+
+
+def subject(row: ResultRow | AgreementRow | Curve) -> Subject:
+    """Return the task, pair and method of a row."""
+    return Subject(row.task, row.weak, row.strong, row.method)
+
+
+def stopping_rules(rows: Iterable[ResultRow]) -> tuple[str, ...]:
+    """Return the stopping rules of the rows: last step first, the oracle after those that a person could use."""
+    found = dict.fromkeys(row.stopping for row in rows)
+    known = [name for name in STOPPING[:-1] if name in found]
+    return (*known, *(name for name in found if name not in STOPPING), *(["oracle"] if "oracle" in found else []))
+
+
+def shown_metrics(results: Results) -> dict[str, str]:
+    """Return the metric that stands for each task: the primary one where the task has it, else the task's first."""
+    shown: dict[str, str] = {}
+    for row in results.rows:
+        if row.task not in shown or row.metric == results.primary_metric:
+            shown[row.task] = row.metric
+    return shown
+
+
+def primary_rows(results: Results) -> tuple[ResultRow, ...]:
+    """Return the rows of the shown metrics, every split and stopping rule."""
+    shown = shown_metrics(results)
+    return tuple(row for row in results.rows if row.metric == shown[row.task])
+
+
+def default_stopping(rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:
+    """Return one row of each subject and split: of the first stopping rule it has, so that none drops out."""
+    rank = {name: i for i, name in enumerate(stopping_rules(rows))}
+    best: dict[tuple[Subject, str], ResultRow] = {}
+    for row in rows:
+        place = (subject(row), row.split)
+        if place not in best or rank[row.stopping] < rank[best[place].stopping]:
+            best[place] = row
+    return tuple(best.values())
+
+
+def headline_rows(results: Results) -> tuple[ResultRow, ...]:
+    """Return the rows of the headline table: shown metric, in-domain test split, default stopping rule."""
+    return default_stopping([row for row in primary_rows(results) if row.split == IN_DOMAIN])
+
+
+def is_defined(row: ResultRow) -> bool:
+    """Whether the row has a PGR."""
+    return not math.isnan(row.pgr.value)
+
+
+def has_gap(row: ResultRow) -> bool:
+    """Whether the interval of ceiling - floor leaves 0 out."""
+    return not (math.isnan(row.gap.value) or row.gap.low <= 0 <= row.gap.high)
+
+
+def why_undefined(row: ResultRow) -> str:
+    """Return in words why the row has no PGR."""
+    reason = row.pgr.note or row.note
+    if reason:
+        return reason
+    return "not scored" if math.isnan(row.student.value) else "no reason given"
+
+
+def touches(finding: Finding, row: ResultRow | AgreementRow) -> bool:
+    """Whether the finding is about this row: all it names but the seed agrees, and it names something.
+
+    A finding about the whole study names nothing; it is shown once and not at every row.
+    """
+    named = {name: text for name, text in finding.where.items() if name != "seed"}
+    return bool(named) and all(getattr(row, name, text) == text for name, text in named.items())
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings, errors first, otherwise in the guard's order."""
+    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))

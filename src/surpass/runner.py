@@ -1,0 +1,210 @@
+"""From a study to finished artifacts: the graph of its stages, what is cached, and who computes the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from surpass.errors import StudyError
+from surpass.runtime import Runtime
+from surpass.spec import key
+from surpass.stages import Stage, inputs_of
+from surpass.store import Store
+from surpass.study import Study, cells, describe
+from surpass.studyfile import problems_of
+from surpass.work import Outcome, Task, run_stage
+
+log = logging.getLogger(__name__)
+
+
+class Node(NamedTuple):
+    """A stage of the graph: its spec, and the keys of the stages it takes."""
+
+    key: str
+    spec: Stage
+    inputs: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A study's graph in an order in which it can run, and the keys that the store already holds."""
+
+    study: Study
+    nodes: dict[str, Node]
+    cached: frozenset[str]
+    damaged: dict[str, str]
+
+    def missing(self) -> list[Node]:
+        """Return the stages that have to be computed, inputs before their users."""
+        return [node for node in self.nodes.values() if node.key not in self.cached]
+
+
+def plan(study: Study, store: Store, *, read_rows: bool = True) -> Plan:
+    """Return the study's graph after checking everything that can be checked before it runs.
+
+    Artifacts of the study that are already there are read in full; a damaged one counts as missing.
+
+    Raises:
+        StudyError: with every problem of the study.
+    """
+    if problems := problems_of(study, read_rows=False):
+        raise StudyError(problems)
+    study = study.resolve()
+    nodes = graph(study)
+    present = [node for node in nodes.values() if store.has(node.spec.kind, node.key)]
+    faults = {node.key: store.fault(node.spec.kind, node.key) for node in present}
+    damaged = {name: fault for name, fault in faults.items() if fault}
+    cached = frozenset(name for name, fault in faults.items() if not fault)
+    known_rows = all(node.key in cached for node in nodes.values() if node.spec.kind == "data")
+    if read_rows and not known_rows and (problems := problems_of(study)):
+        raise StudyError(problems)
+    return Plan(study, nodes, cached, damaged)
+
+
+def graph(study: Study) -> dict[str, Node]:
+    """Return every stage of a resolved study by key, inputs before the stages that take them; equal work stands once."""
+    nodes: dict[str, Node] = {}
+
+    def add(spec: Stage) -> str:
+        name = key(spec)
+        if name not in nodes:
+            inputs = tuple(add(item) for item in inputs_of(spec))
+            nodes[name] = Node(name, spec, inputs)
+        return name
+
+    for cell in cells(study):
+        for stage in (cell.supervisor, cell.ceiling, cell.student):
+            add(stage)
+    return nodes
+
+
+class Executor(Protocol):
+    """Who runs tasks. `submit` starts one, `wait` returns what finished since; `room` is how many more may start now."""
+
+    def room(self) -> int:
+        """Return how many more tasks may be submitted now."""
+
+    def submit(self, task: Task) -> None:
+        """Start a task."""
+
+    def wait(self) -> list[Outcome]:
+        """Wait for at least one submitted task and return the finished ones."""
+
+    def close(self) -> None:
+        """Let everything go; nothing may be lost that was finished."""
+
+
+class InProcess:
+    """Runs each task in this process, one at a time."""
+
+    def __init__(self, store: Store, runtime: Runtime) -> None:
+        self._store, self._runtime = store, runtime
+        self._tasks: list[Task] = []
+
+    def room(self) -> int:
+        """Return 1 when nothing is waiting."""
+        return 1 - len(self._tasks)
+
+    def submit(self, task: Task) -> None:
+        """Keep the task for `wait`."""
+        self._tasks.append(task)
+
+    def wait(self) -> list[Outcome]:
+        """Run the waiting task."""
+        return [run_stage(self._tasks.pop(), self._store, self._runtime)]
+
+    def close(self) -> None:
+        """Forget what is waiting."""
+        self._tasks.clear()
+
+
+def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
+    """Run what is missing and yield an outcome per stage, cached ones first.
+
+    A stage whose input failed is skipped; everything else goes on.
+    """
+    for name in plan.cached:
+        yield Outcome(name, "cached", 0.0)
+    for name, fault in plan.damaged.items():
+        log.warning("%s: %s. It is recomputed.", describe(plan.nodes[name].spec), fault)
+    done = set(plan.cached)
+    failed: set[str] = set()
+    waiting = {node.key: node for node in plan.missing()}
+    running = 0
+    try:
+        while waiting or running:
+            for node in [n for n in waiting.values() if failed.intersection(n.inputs)]:
+                del waiting[node.key]
+                failed.add(node.key)
+                yield Outcome(node.key, "skipped", 0.0, "an input of this stage failed")
+            ready = [node for node in waiting.values() if done.issuperset(node.inputs)]
+            for node in ready[: executor.room()]:
+                del waiting[node.key]
+                kinds = tuple((plan.nodes[name].spec.kind, name) for name in node.inputs)
+                executor.submit(Task(node.key, node.spec, kinds, _affinity(node.spec)))
+                running += 1
+            for outcome in executor.wait() if running else ():
+                running -= 1
+                (failed if outcome.status == "failed" else done).add(outcome.key)
+                yield outcome
+    finally:
+        executor.close()
+
+
+def _affinity(spec: Stage) -> str:
+    """Return what a worker should have in memory already to be quick at this stage: the backbone it loads."""
+    model = getattr(spec, "encoder", None) or getattr(spec, "model", None)
+    return str(getattr(model, "backbone", "")) if not getattr(model, "reads_features", False) else ""
+
+
+def executor_for(store: Store, runtime: Runtime) -> Executor:
+    """Return the local executor: in this process when `jobs` is 0, else that many spawned workers."""
+    if runtime.jobs == 0:
+        return InProcess(store, runtime)
+    from surpass.workers import Workers
+
+    return Workers(store, runtime)
+
+
+def run(
+    study: Study,
+    *,
+    store: Store,
+    runtime: Runtime | None = None,
+    progress: Callable[[Plan, Outcome], None] | None = None,
+) -> tuple[Plan, list[Outcome]]:
+    """Run a study and return its plan and one outcome per stage; what is in the store is not run again.
+
+    Raises:
+        StudyError: the study has problems; nothing was run.
+    """
+    runtime = runtime or Runtime()
+    store.sweep()
+    made = plan(study, store)
+    outcomes: list[Outcome] = []
+    for outcome in execute(made, store, executor_for(store, runtime)):
+        outcomes.append(outcome)
+        if outcome.status == "done":
+            store.note_timing(timing_name(made.nodes[outcome.key].spec), outcome.seconds)
+        if progress:
+            progress(made, outcome)
+    return made, outcomes
+
+
+def estimate_seconds(missing: Sequence[Node], store: Store) -> tuple[float, int]:
+    """Return the expected computing time of stages from this store's own timings, and how many have no precedent.
+
+    The precedent of a stage is the mean of finished stages of the same kind and model family.
+    """
+    history = store.timings()
+    known = [sum(times) / len(times) for node in missing if (times := history.get(timing_name(node.spec), []))]
+    return sum(known), len(missing) - len(known)
+
+
+def timing_name(spec: Stage) -> str:
+    """Return the name under which timings of like stages are compared."""
+    part = getattr(spec, "model", None) or getattr(spec, "encoder", None) or getattr(spec, "source", None)
+    backbone = getattr(part, "backbone", "")
+    return " ".join(filter(None, (spec.kind, part.kind if part else "", str(backbone), getattr(spec, "part", ""))))

@@ -1,0 +1,47 @@
+"""How a study runs: speed, place and noise. Nothing here can change a number, so nothing here is hashed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Settings of a run that only change speed, place or noise.
+
+    Attributes:
+        jobs: worker processes; 0 runs every stage in this process.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        threads: math threads of each worker.
+        tokens_per_batch: tokens, padding included, that a forward pass takes at once.
+        keep_weights: keep the fitted model beside its predictions.
+        memo: loaded backbones and cached hidden states of this process, handed from stage to stage; never pickled.
+        report: called with the finished share in [0, 1] of a long stage.
+    """
+
+    jobs: int = 0
+    device: str = "auto"
+    threads: int = 1
+    tokens_per_batch: int = 4096
+    keep_weights: bool = False
+    memo: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    report: Callable[[float], None] | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "memo": {}, "report": None}
+
+    def torch_device(self) -> str:
+        """Return the device as torch names it, asking torch only for "auto"."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

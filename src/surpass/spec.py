@@ -1,0 +1,254 @@
+"""Frozen specs and their keys: whatever can change a number is in a spec, and its hash names the work.
+
+A spec is a frozen, keyword-only dataclass whose fields are plain values, tuples or other specs. Its key is a hash of its
+kind, its version and the fields that differ from their defaults, so that a new field with a default leaves old artifacts
+valid; a lock file in the tests fails when a default changes without a new version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar, Literal, Self
+
+from surpass.errors import SpecError
+from surpass.registry import REGISTRIES
+
+Json = Any  # JSON has no finite type in Python's type language
+KEY_DIGITS = 20
+CORE = {
+    "data": "surpass.splits:Data",
+    "features": "surpass.stages:Features",
+    "label": "surpass.stages:Label",
+    "fit": "surpass.stages:Fit",
+    "encoder": "surpass.models.base:Encoder",
+    "pair": "surpass.study:Pair",
+    "study": "surpass.study:Study",
+}
+
+
+def option(
+    default: Any = dataclasses.MISSING,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """Return a dataclass field with a range: `low` and `high` are allowed values, `above` is not."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "above": above})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of every spec. Subclasses are `@dataclass(frozen=True, kw_only=True)`; wrong values raise SpecError."""
+
+    kind: ClassVar[str] = "spec"
+    family: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+    def __init_subclass__(cls) -> None:
+        if cls.family and "kind" not in cls.__dict__:
+            package, _, name = cls.__module__.rpartition(".")
+            own = package == f"surpass.{cls.family}s" and name != "base"
+            # A third party's plug-in is known by where it lives, so that it has one key however it was looked up.
+            cls.kind = f"{cls.family}/" + (name.replace("_", "-") if own else f"{cls.__module__}:{cls.__qualname__}")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _coerced(getattr(self, field.name), _hints(type(self))[field.name])
+            object.__setattr__(self, field.name, value)
+            if complaint := _complaint(value, _hints(type(self))[field.name], field.metadata):
+                raise SpecError(f"{describe_kind(self)}: {field.name}={value!r}, but {complaint}.")
+
+    def resolve(self) -> Self:
+        """Return this spec with everything that depends on sources or machines written into fields.
+
+        The default resolves nested specs. A spec that reads files or measures the machine overrides it and fills its
+        own fields (a digest, a precision), so that the key afterwards is a pure function of the spec.
+        """
+        changes = {field.name: _resolved(getattr(self, field.name)) for field in dataclasses.fields(self) if field.init}
+        return dataclasses.replace(self, **changes)
+
+    def problem(self) -> str | None:
+        """Return why this spec cannot run here (a missing package or file), or None; cheap, imports no model code."""
+        return None
+
+
+def _resolved(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.resolve()
+    if isinstance(value, tuple):
+        return tuple(_resolved(item) for item in value)
+    return value
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _coerced(value: Any, hint: Any) -> Any:
+    """Return lists as tuples and whole numbers as floats where the field says float: one value, one key."""
+    if isinstance(value, list | tuple):
+        item = next((a for a in typing.get_args(hint) if a is not Ellipsis), Any)
+        return tuple(_coerced(element, item) for element in value)
+    if isinstance(value, int) and not isinstance(value, bool) and _accepts(hint, float) and not _accepts(hint, int):
+        return float(value)
+    return value
+
+
+def _accepts(hint: Any, kind: type) -> bool:
+    return hint is kind or (isinstance(hint, types.UnionType) and kind in typing.get_args(hint))
+
+
+def _complaint(value: Any, hint: Any, ranges: Mapping[str, float | None]) -> str | None:
+    if not _matches(value, hint):
+        return f"allowed is {describe_type(hint)}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "a finite number is needed"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low, high, above = ranges.get("low"), ranges.get("high"), ranges.get("above")
+        if low is not None and value < low:
+            return f"at least {low:g} is needed"
+        if high is not None and value > high:
+            return f"at most {high:g} is allowed"
+        if above is not None and value <= above:
+            return f"it must be above {above:g}"
+    return None
+
+
+def _matches(value: Any, hint: Any) -> bool:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value is None or isinstance(value, bool | int | float | str | tuple | Spec)
+    if origin is Literal:
+        return any(value is a or (type(value) is type(a) and value == a) for a in args)
+    if origin in (types.UnionType, typing.Union):
+        return any(_matches(value, a) for a in args)
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        if len(args) == 2 and args[1] is Ellipsis:
+            return all(_matches(item, args[0]) for item in value)
+        return len(value) == len(args) and all(map(_matches, value, args))
+    if hint is None or hint is type(None):
+        return value is None
+    if hint in (int, float):
+        return type(value) is hint
+    return isinstance(hint, type) and isinstance(value, hint)
+
+
+def describe_type(hint: Any) -> str:
+    """Return a field's type in words a user reads in an error, such as `'last' or 'mean'`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return " or ".join(repr(a) for a in args)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(describe_type(a) for a in args)
+    if origin is tuple:
+        return "a list of " + describe_type(args[0]) if args else "a list"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "none"}
+    return words.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def describe_kind(spec: Spec | type[Spec]) -> str:
+    """Return a spec's kind in words, such as `model 'hf'` or `data`."""
+    if spec.family and "/" in spec.kind:
+        return f"{spec.family} '{REGISTRIES[spec.family].display(spec.kind)}'"
+    return spec.kind
+
+
+def encode(spec: Spec) -> dict[str, Json]:
+    """Return the spec as JSON: kind, version and the fields that differ from their defaults."""
+    found: dict[str, Json] = {"kind": spec.kind, "version": spec.version}
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if field.default is dataclasses.MISSING or value != field.default or type(value) is not type(field.default):
+            found[field.name] = _encode_value(value)
+    return found
+
+
+def _encode_value(value: Any) -> Json:
+    if isinstance(value, Spec):
+        return encode(value)
+    if isinstance(value, tuple):
+        return [_encode_value(item) for item in value]
+    return value
+
+
+def decode(data: Mapping[str, Json]) -> Spec:
+    """Return the spec that `encode` wrote; unknown kinds and other versions raise SpecError."""
+    cls = spec_class(data["kind"])
+    if data["version"] != cls.version:
+        raise SpecError(
+            f"{data['kind']} was written at version {data['version']}, but this installation has version {cls.version}. "
+            "Run the study again."
+        )
+    return cls(**{name: _decode_value(value) for name, value in data.items() if name not in ("kind", "version")})
+
+
+def _decode_value(value: Json) -> Any:
+    if isinstance(value, dict):
+        return decode(value)
+    return tuple(_decode_value(item) for item in value) if isinstance(value, list) else value
+
+
+def spec_class(kind: str) -> type[Spec]:
+    """Return the class behind a kind such as `fit` or `model/hf`."""
+    family, _, name = kind.partition("/")
+    if name and family in REGISTRIES:
+        return REGISTRIES[family].get(name)
+    if kind not in CORE:
+        raise SpecError(f"unknown kind of spec '{kind}'. Known: {', '.join(CORE)} and plug-ins such as model/hf.")
+    module, attribute = CORE[kind].split(":")
+    found: type[Spec] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def key(spec: Spec) -> str:
+    """Return the spec's key: 20 hex digits of the SHA-256 of its canonical JSON."""
+    known: str | None = spec.__dict__.get("_key")
+    if known is None:
+        text = json.dumps(encode(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        known = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+        object.__setattr__(spec, "_key", known)  # frozen specs never change, so neither does their key
+    return known
+
+
+def difference(left: Json, right: Json, path: str = "") -> dict[str, tuple[Json, Json]]:
+    """Return where two encoded specs differ: dotted path to the two values, None where one has no such field."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        found: dict[str, tuple[Json, Json]] = {}
+        for name in sorted({*left, *right}):
+            found |= difference(left.get(name), right.get(name), f"{path}.{name}" if path else name)
+        return found
+    return {} if left == right else {path: (left, right)}
+
+
+def name_of(spec: Spec) -> str:
+    """Return a short name for tables: the plug-in's name and its options that differ from the defaults."""
+    options = [
+        f"{field.name}={_short(getattr(spec, field.name))}"
+        for field in dataclasses.fields(spec)
+        if field.name not in HIDDEN_FIELDS and getattr(spec, field.name) != field.default
+    ]
+    name = REGISTRIES[spec.family].display(spec.kind) if spec.family else spec.kind
+    return f"{name}({', '.join(options)})" if options else name
+
+
+HIDDEN_FIELDS = frozenset({"digest", "fingerprint"})  # identities that `resolve` fills: no name for people
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Spec):
+        return name_of(value)
+    if isinstance(value, tuple):
+        return "+".join(_short(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,186 @@
+"""A study: which tasks, pairs, methods and seeds; and the cells it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+
+from surpass.errors import SpecError
+from surpass.labels.base import LabelSource
+from surpass.labels.gold import Gold
+from surpass.methods.base import Method
+from surpass.methods.soft import Soft
+from surpass.models.base import Model
+from surpass.spec import Spec, option
+from surpass.splits import Data
+from surpass.stages import Fit, Label, Stage
+from surpass.tasks.base import Task
+
+Stopping = Literal["last", "weak_val"]
+S = TypeVar("S", bound=Spec)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pair(Spec):
+    """A weak supervisor and a strong model; options that are left out come from the study.
+
+    Attributes:
+        weak: a model, fitted on the ground truth of the `weak` rows, or any label source.
+        strong: the model that students and ceiling share.
+        tasks: names of the study's tasks that this pair runs on; empty: all.
+        methods: methods for this pair; empty: the study's.
+        data: options of `Data` that differ for this pair, as (name, value).
+    """
+
+    kind: ClassVar[str] = "pair"
+
+    weak: Spec
+    strong: Model
+    tasks: tuple[str, ...] = ()
+    methods: tuple[Method, ...] = ()
+    data: tuple[tuple[str, int | float | bool], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", _pairs(self.data))
+        super().__post_init__()
+        if not isinstance(self.weak, Model | LabelSource):
+            raise SpecError(f"pair: weak is a {self.weak.kind}; a model or a label source is needed.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study(Spec):
+    """A set of cells: every task x pair x method x seed.
+
+    Attributes:
+        name: names the output folder.
+        tasks: labelled problems.
+        pairs: weak and strong models.
+        methods: how students learn from weak labels.
+        data: options of `Data` for all tasks, as (name, value) or a mapping.
+        seeds: how many; seed i shuffles the training rows and the training alike.
+        first_seed: the first of them.
+        vary: what a seed changes: the rows ("data"), the training ("fit") or both.
+        metrics: metrics to report; empty: all of the task's kind.
+        stopping: the rule of the headline numbers; all rules are in results.csv.
+        level: of all intervals.
+    """
+
+    kind: ClassVar[str] = "study"
+
+    name: str
+    tasks: tuple[Task, ...]
+    pairs: tuple[Pair, ...]
+    methods: tuple[Method, ...] = (Soft(),)
+    data: tuple[tuple[str, int | float | bool], ...] = ()
+    seeds: int = option(5, low=1)
+    first_seed: int = option(0, low=0)
+    vary: Literal["both", "data", "fit"] = "both"
+    metrics: tuple[str, ...] = ()
+    stopping: Stopping = "last"
+    level: float = option(0.95, above=0.0, high=0.999)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", _pairs(self.data))
+        super().__post_init__()
+        for name in ("tasks", "pairs", "methods"):
+            if not getattr(self, name):
+                raise SpecError(f"study: {name} is empty; at least one is needed.")
+
+    def seed_range(self) -> range:
+        """Return the seeds of the study."""
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    def data_of(self, task: Task, pair: Pair, seed: int) -> Data:
+        """Return the rows of a cell."""
+        options: dict[str, Any] = {**dict(self.data), **dict(pair.data)}
+        first = options.pop("seed", 0)
+        return Data(task=task, seed=int(first) + (seed if self.vary != "fit" else 0), **options)
+
+    def methods_of(self, pair: Pair) -> tuple[Method, ...]:
+        """Return the methods that a pair is run with."""
+        return pair.methods or self.methods
+
+    def tasks_of(self, pair: Pair) -> tuple[Task, ...]:
+        """Return the tasks that a pair is run on."""
+        return tuple(task for task in self.tasks if not pair.tasks or task.label() in pair.tasks)
+
+
+def _pairs(value: Any) -> Any:
+    return tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+
+
+class Cell(NamedTuple):
+    """One student with its supervisor and ceiling."""
+
+    task: Task
+    pair: Pair
+    method: Method
+    seed: int
+    data: Data
+    supervisor: Fit | Label
+    ceiling: Fit
+    student: Fit
+
+
+def cells(study: Study) -> list[Cell]:
+    """Return every cell of the study, in the order of its report."""
+    return [
+        _cell(study, task, pair, method, seed)
+        for task in study.tasks
+        for pair in study.pairs
+        if task in study.tasks_of(pair)
+        for method in study.methods_of(pair)
+        for seed in study.seed_range()
+    ]
+
+
+def _cell(study: Study, task: Task, pair: Pair, method: Method, seed: int) -> Cell:
+    data = study.data_of(task, pair, seed)
+    fit_seed = seed if study.vary != "data" else study.first_seed
+    labels = bind(pair.weak, data, fit_seed)
+    supervisor = labels if isinstance(labels, Fit) else Label(data=data, source=labels)
+    ceiling = Fit(data=data, model=pair.strong, labels=Gold(split="transfer"), seed=fit_seed)
+    student = Fit(data=data, model=pair.strong, labels=labels, method=method, seed=fit_seed)
+    return Cell(task, pair, method, seed, data, supervisor, ceiling, student)
+
+
+def bind(weak: Spec, data: Data, seed: int) -> Fit | LabelSource:
+    """Return what labels the rows: a model becomes a fit on the `weak` rows, inside label sources too."""
+    if isinstance(weak, Model):
+        return Fit(data=data, model=weak, labels=Gold(split="weak"), seed=seed)
+    if isinstance(weak, Fit):
+        return weak
+    if not isinstance(weak, LabelSource):
+        raise SpecError(f"{weak.kind} cannot label rows; a model or a label source is needed.")
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(weak):
+        value = getattr(weak, field.name)
+        if isinstance(value, Spec):
+            changes[field.name] = bind(value, data, seed)
+        elif isinstance(value, tuple) and any(isinstance(item, Spec) for item in value):
+            changes[field.name] = tuple(bind(item, data, seed) for item in value)
+    return dataclasses.replace(weak, **changes) if changes else weak
+
+
+def describe(stage: Stage) -> str:
+    """Return a stage in words for progress lines and reports."""
+    if isinstance(stage, Data):
+        rows = {name: getattr(stage, f"n_{name}") for name in ("weak", "transfer", "val", "test")}
+        what = "rows " + ", ".join(f"{n} {name}" for name, n in rows.items() if n)
+        return f"{stage.task.label()}: {what} (seed {stage.seed})"
+    where = f"{stage.data.task.label()}, seed {stage.data.seed}"
+    if isinstance(stage, Label):
+        return f"{where}: labels of {stage.source.label()}"
+    if isinstance(stage, Fit):
+        return f"{where}: {role(stage)} {stage.model.label()}"
+    return f"{where}: features of {stage.encoder.backbone} ({stage.part})"
+
+
+def role(fit: Fit) -> str:
+    """Return what a fit is: supervisor, ceiling, or a student with its method's name."""
+    from surpass.spec import name_of
+
+    if isinstance(fit.labels, Gold):
+        return "supervisor" if fit.labels.split == "weak" else "ceiling"
+    return f"student ({name_of(fit.method)} from {fit.labels.label()})"

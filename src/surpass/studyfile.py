@@ -1,0 +1,269 @@
+"""Study files: YAML, or a Python function that returns a study; every problem is found before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from surpass.errors import DataError, SpecError, StudyError, SurpassError
+from surpass.metrics import for_kind
+from surpass.registry import REGISTRIES
+from surpass.spec import Spec
+from surpass.splits import Data, make_splits
+from surpass.study import Pair, Study
+from surpass.tasks.base import Task
+
+SPEC_WORDS = ("task", "label", "model", "method")
+
+
+def read(source: str | Path) -> Study:
+    """Return the study in a YAML file, or made by `recipe.py:function`.
+
+    Raises:
+        StudyError: with every problem of the file.
+    """
+    text = str(source)
+    if ".py:" in text:
+        return _from_python(text)
+    import yaml
+
+    path = Path(text)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StudyError([f"study file '{path}' cannot be read: {error.strerror or error}. Give a YAML file."]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError([f"study file '{path}' is not valid YAML: {' '.join(str(error).split())}."]) from error
+    return parse(data)
+
+
+def _from_python(source: str) -> Study:
+    file, _, function = source.rpartition(":")
+    path = Path(file)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise StudyError([f"recipe '{file}' cannot be read. Give FILE.py:FUNCTION."])
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    make = getattr(module, function, None)
+    study = make() if callable(make) else None
+    if not isinstance(study, Study):
+        raise StudyError([f"recipe '{source}' returned {study!r}; a function that returns a Study is needed."])
+    return study
+
+
+def parse(data: Any) -> Study:
+    """Return the study that plain data (of a YAML file) describes; StudyError lists every problem."""
+    if not isinstance(data, Mapping):
+        raise StudyError([f"a study is a mapping with name, tasks and pairs, but this is {type(data).__name__}."])
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        if name == "tasks":
+            values[name] = tuple(_component("task", item, problems) for item in _listed(value))
+        elif name == "methods":
+            values[name] = tuple(_component("method", item, problems) for item in _listed(value))
+        elif name == "pairs":
+            values[name] = tuple(_pair(i, item, problems) for i, item in enumerate(_listed(value), 1))
+        else:
+            values[name] = value
+    _check_fields(Study, values, "study", problems)
+    _check_fields(Data, dict(values.get("data") or {}), "data", problems, leave_out=("task",))
+    if problems:
+        raise StudyError(problems)
+    try:
+        study = Study(**values)
+        for task in study.tasks:
+            study.data_of(task, study.pairs[0], study.first_seed)
+    except SurpassError as error:
+        raise StudyError([str(error)]) from error
+    return study
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _pair(number: int, item: Any, problems: list[str]) -> Pair | None:
+    where = f"pair {number}"
+    if not isinstance(item, Mapping):
+        problems.append(f"{where} is {item!r}; a mapping with weak and strong is needed.")
+        return None
+    values = dict(item)
+    before = len(problems)
+    for side, family in (("weak", "model"), ("strong", "model")):
+        if side in values:
+            values[side] = _component(family, values[side], problems)
+    if "methods" in values:
+        values["methods"] = tuple(_component("method", entry, problems) for entry in _listed(values["methods"]))
+    if "tasks" in values:
+        values["tasks"] = tuple(_listed(values["tasks"]))
+    _check_fields(Pair, values, where, problems)
+    _check_fields(Data, dict(values.get("data") or {}), f"{where}: data", problems, leave_out=("task",))
+    return _built(Pair, values, where, problems) if len(problems) == before else None
+
+
+def _component(family: str, item: Any, problems: list[str]) -> Spec | None:
+    """Return the plug-in spec that `name` or `{family: name, option: value, ...}` describes, or None with a problem."""
+    if isinstance(item, str):
+        item = {family: item}
+    if not isinstance(item, Mapping):
+        problems.append(f"{family} {item!r}: give a name, or a mapping such as {{{family}: NAME, option: value}}.")
+        return None
+    words = [word for word in SPEC_WORDS if word in item]
+    family = next((word for word in words if isinstance(item[word], str)), family)
+    if not isinstance(item.get(family), str):
+        problems.append(f"{dict(item)!r} names no {family}. Add {family}: NAME; known: {_names(family)}.")
+        return None
+    before = len(problems)
+    try:
+        cls = REGISTRIES[family].get(item[family])
+    except SurpassError as error:
+        problems.append(str(error))
+        return None
+    where = f"{family} '{item[family]}'"
+    values = {name: _nested(value, problems) for name, value in item.items() if name != family}
+    _check_fields(cls, values, where, problems)
+    return _built(cls, values, where, problems) if len(problems) == before else None
+
+
+def _names(family: str) -> str:
+    return ", ".join(REGISTRIES[family].names())
+
+
+def _nested(value: Any, problems: list[str]) -> Any:
+    """Return an option's value with mappings that name a plug-in turned into specs, others into pairs."""
+    if isinstance(value, Mapping):
+        if any(word in value for word in SPEC_WORDS):
+            return _component(next(word for word in SPEC_WORDS if word in value), value, problems)
+        return tuple(sorted((str(name), _nested(item, problems)) for name, item in value.items()))
+    return tuple(_nested(item, problems) for item in value) if isinstance(value, list) else value
+
+
+def _check_fields(
+    cls: type[Spec], values: Mapping[str, Any], where: str, problems: list[str], leave_out: tuple[str, ...] = ()
+) -> None:
+    """Add a problem for each unknown field and each missing one."""
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.name not in leave_out}
+    known = [name for name in fields if name not in ("digest", "fingerprint")]
+    for name in values:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            problems.append(f"{where}: unknown field '{name}'.{hint} Allowed: {', '.join(known) or 'none'}.")
+    if leave_out:
+        return
+    for name, field in fields.items():
+        if field.default is dataclasses.MISSING and name not in values:
+            problems.append(f"{where}: field '{name}' is missing.")
+
+
+def _built(cls: type[Spec], values: Mapping[str, Any], where: str, problems: list[str]) -> Any:
+    try:
+        return cls(**values)
+    except SpecError as error:
+        text = str(error)
+        problems.append(text if text.startswith(where) else f"{where}: {text.partition(': ')[2] or text}")
+        return None
+
+
+def problems_of(study: Study, *, read_rows: bool = True) -> list[str]:
+    """Return every reason why the study cannot run here: sources, models, methods, kinds, and too few rows."""
+    found: list[str] = []
+    for spec in (*study.tasks, *(spec for pair in study.pairs for spec in (pair.weak, pair.strong))):
+        found += _source_problems(spec)
+    names = [task.label() for task in study.tasks]
+    found += [f"task '{name}' stands twice in tasks. Leave one out." for name in set(names) if names.count(name) > 1]
+    for number, pair in enumerate(study.pairs, 1):
+        unknown = [name for name in pair.tasks if name not in names]
+        found += [f"pair {number}: task '{name}' is not in the study, which has {', '.join(names)}." for name in unknown]
+        for task in study.tasks_of(pair):
+            found += [f"pair {number}, {text}" for text in _mismatches(study, pair, task)]
+    if read_rows and not found:
+        found += _row_problems(study)
+    return list(dict.fromkeys(found))
+
+
+def _source_problems(spec: Spec) -> list[str]:
+    """Return the problems of a spec and of the specs inside it."""
+    inner = [getattr(spec, field.name) for field in dataclasses.fields(spec)]
+    flat = [item for value in inner for item in (value if isinstance(value, tuple) else (value,))]
+    nested = [text for item in flat if isinstance(item, Spec) for text in _source_problems(item)]
+    problem = spec.problem()
+    if problem is None and spec.family == "model" and (encoder := spec.encoder()) is not None:  # type: ignore[attr-defined]
+        problem = encoder.problem()
+    return [*nested, *([problem] if problem else [])]
+
+
+def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
+    """Return what the pair's models and methods cannot do for a task."""
+    found = []
+    sides = [pair.weak, pair.strong]
+    for model in (side for side in sides if side.family == "model"):
+        name = model.kind.partition("/")[2]
+        if task.target not in model.targets:  # type: ignore[attr-defined]
+            allowed = ", ".join(sorted(model.targets))  # type: ignore[attr-defined]
+            found.append(f"model '{name}' cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
+        if task.input not in model.inputs:  # type: ignore[attr-defined]
+            allowed = ", ".join(sorted(model.inputs))  # type: ignore[attr-defined]
+            found.append(f"model '{name}' cannot read task '{task.label()}', whose input is {task.input}; it reads {allowed}.")
+    for method in study.methods_of(pair):
+        name, strong = method.kind.partition("/")[2], pair.strong
+        if missing := method.needs - strong.can:
+            what = "gradient training on its loss" if "custom_loss" in missing else "frozen features"
+            able = [n for n in REGISTRIES["model"].names() if n in ("hf", "probe")]
+            found.append(
+                f"method '{name}' needs {what}, which model '{strong.kind.partition('/')[2]}' cannot do as it is set. "
+                f"Use method soft or hard, or a gradient-trained model ({', '.join(able)}; for probe set solver: adam)."
+            )
+        if task.target not in method.targets:
+            found.append(f"method '{name}' cannot serve task '{task.label()}', which is {task.target}.")
+    wrong = [m for m in study.metrics if m not in for_kind(task.target)]
+    found += [
+        f"metric '{m}' is not one for {task.target}; allowed are {', '.join(for_kind(task.target))}." for m in wrong
+    ]
+    return found
+
+
+def _row_problems(study: Study) -> list[str]:
+    """Return which splits are larger than their task, trying the first seed's rows of each distinct data spec."""
+    found: list[str] = []
+    seen: set[Data] = set()
+    for pair in study.pairs:
+        for task in study.tasks_of(pair):
+            data = study.data_of(task, pair, study.first_seed)
+            for half in (data.training(), data.evaluation()):
+                if half in seen:
+                    continue
+                seen.add(half)
+                try:
+                    make_splits(half.resolve())
+                except DataError as error:
+                    found.append(str(error))
+            sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
+            needs_weak = pair.weak.family == "model"
+            found += [
+                f"{name}=0, but every study needs {name[2:]} rows. Set data: {{{name}: ...}}."
+                for name, n in sizes.items()
+                if n == 0 and (name != "n_weak" or needs_weak)
+            ]
+    return found
+
+
+def defaults_of(cls: type[Spec]) -> dict[str, Any]:
+    """Return the options of a plug-in with their defaults, for `surpass ls`."""
+    return {
+        field.name: None if field.default is dataclasses.MISSING else field.default
+        for field in dataclasses.fields(cls)
+        if field.name not in ("digest", "fingerprint")
+    }
+
+
+def first_line(cls: type[Any]) -> str:
+    """Return the first line of a class's docstring."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]

@@ -1,0 +1,199 @@
+"""What a task is: a source of rows, and how one row becomes an example."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from surpass.errors import DataError
+from surpass.spec import Spec
+
+Row = Mapping[str, Any]
+
+
+class Example(NamedTuple):
+    """One labelled row.
+
+    Attributes:
+        input: a text, a pair of texts, or a vector.
+        label: class index, or a number for regression.
+        group: what must never be split (question, passage, author); empty: the row is its own group.
+        id: the source's own id; empty: a hash of the input.
+        part: empty: any split; "train" or "test" as the source has it; "shift:NAME" for a shifted test split.
+    """
+
+    input: Any
+    label: Any
+    group: str = ""
+    id: str = ""
+    part: str = ""
+
+
+class Source(Protocol):
+    """Where rows come from. Reading must not depend on anything but the files that `fingerprint` identifies."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the raw rows."""
+
+    def fingerprint(self) -> str:
+        """Return an identity of the content: a checksum or a pinned revision."""
+
+    def problem(self) -> str | None:
+        """Return why the source cannot be read here, with what to do, or None. Cheap."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Packaged:
+    """Files of a packaged asset (`surpass assets ls`); `read` turns the asset's folder into rows."""
+
+    asset: str
+    read: Callable[[Path], Iterator[Row]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows that `read` finds in the asset's folder."""
+        from surpass import assets
+
+        return self.read(assets.folder(self.asset))
+
+    def fingerprint(self) -> str:
+        """Return the checksum of the asset, from the manifest."""
+        from surpass import assets
+
+        return assets.digest(self.asset)
+
+    def problem(self) -> str | None:
+        """Return how to fetch the asset when it is not here."""
+        from surpass import assets
+
+        if assets.present(self.asset):
+            return None
+        return f"asset '{self.asset}' is not here. Fetch it: surpass assets fetch {self.asset}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """One file of the user's own; `read` turns it into rows."""
+
+    path: str
+    read: Callable[[Path], Iterator[Row]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows of the file."""
+        return self.read(Path(self.path))
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the file."""
+        return file_digest(self.path)
+
+    def problem(self) -> str | None:
+        """Return what is wrong with the path, or None."""
+        if Path(self.path).is_file():
+            return None
+        return f"file '{self.path}' is not there (seen from '{Path.cwd().name}/'). Give the path of a readable file."
+
+
+@dataclasses.dataclass(frozen=True)
+class Generated:
+    """Rows made by a function that is deterministic; its task's `version` is its identity."""
+
+    make: Callable[[], Iterator[Row]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the generated rows."""
+        return self.make()
+
+    def fingerprint(self) -> str:
+        """Return nothing: the task's kind, options and version say what is generated."""
+        return ""
+
+    def problem(self) -> str | None:
+        """Return None: nothing can be missing."""
+        return None
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file, 20 hex digits; DataError when it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:20]
+    except OSError as error:
+        raise DataError(f"file '{path}' cannot be read: {error.strerror}. Give the path of a readable file.") from error
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a CSV or JSONL file as mappings; DataError says what cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if path.suffix.lower() in (".jsonl", ".ndjson"):
+                yield from (json.loads(line) for line in file if line.strip())
+            else:
+                yield from csv.DictReader(file)
+    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+        raise DataError(
+            f"'{path}' cannot be read as UTF-8 {path.suffix or 'CSV'}: {error}. Save it as UTF-8."
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task(Spec):
+    """A labelled problem. The class docstring says what the rows are, their licence and what to cite.
+
+    Class attributes:
+        target: "classification" or "regression".
+        input: "text", "pair", "vector" or "image".
+        classes: names of the classes in the order of the label indices; empty for regression.
+        licence, citation: of the data.
+        sample: two or three invented rows of the source's schema, for tests without the source.
+    """
+
+    family: ClassVar[str] = "task"
+    target: ClassVar[str] = "classification"
+    input: ClassVar[str] = "text"
+    classes: ClassVar[tuple[str, ...]] = ()
+    licence: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    sample: ClassVar[tuple[Row, ...]] = ()
+
+    fingerprint: str = ""
+    """Identity of the source's content, filled by `resolve`."""
+
+    def source(self) -> Source:
+        """Return where the rows come from."""
+        raise NotImplementedError
+
+    def example(self, row: Row, rng: Random) -> Example | None:
+        """Return the example of a raw row, or None to leave the row out (left-out rows are counted).
+
+        `rng` is seeded by the row's content, so what it draws does not depend on the order of rows.
+        """
+        raise NotImplementedError
+
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes; a task that reads them from a file overrides this."""
+        return self.classes
+
+    def resolve(self) -> Task:
+        """Fill the fingerprint of the source."""
+        return dataclasses.replace(self, fingerprint=self.source().fingerprint())
+
+    def problem(self) -> str | None:
+        """Return why the source cannot be read here, or None."""
+        return self.source().problem()
+
+    def label(self) -> str:
+        """Return a short name for tables."""
+        from surpass.spec import name_of
+
+        return name_of(self)
+
+    def examples(self) -> Iterator[Example | None]:
+        """Yield an example, or None for a row left out, for each row of the source."""
+        for row in self.source().rows():
+            seed = json.dumps(row, sort_keys=True, default=str)
+            yield self.example(row, Random(seed))
