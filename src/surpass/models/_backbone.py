@@ -1,0 +1,240 @@
+"""A frozen pretrained model: loaded once per process, its texts as tokens, and the hidden state that a layer reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from surpass.artifacts import Inputs
+from surpass.assets import backbones
+from surpass.errors import DataError, SpecError
+from surpass.models import _precision
+from surpass.models.base import Precision
+from surpass.runtime import Runtime
+
+KEPT_BACKBONES = 2  # a study walks through its pairs in order: the weak and the strong one
+CPU_TOKENS = (
+    1024  # larger batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 and 1,850 at 4,000
+)
+DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+
+Batch = dict[str, Tensor]  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids
+
+
+@dataclasses.dataclass(eq=False)
+class Backbone:
+    """A pretrained model without its head, frozen and in evaluation mode.
+
+    Attributes:
+        reference: where it came from.
+        key: reference, digest, precision and device: equal keys, equal numbers.
+        model: the transformers base model.
+        tokenizer: its tokenizer.
+        stack: the list of its layers, inside `model`; None where the architecture has no such list.
+        layers: how many layers it has.
+        width: size of a hidden state.
+        causal: whether a token sees only what stands before it, measured on two rows.
+        tuples: whether a layer returns a tuple rather than its hidden state alone.
+    """
+
+    reference: str
+    key: tuple[str, ...]
+    model: Any  # a transformers model, which has no type here
+    tokenizer: Any
+    stack: nn.ModuleList | None
+    layers: int
+    width: int
+    device: torch.device
+    causal: bool = True
+    tuples: bool = False
+
+    @property
+    def precision(self) -> str:
+        """Return "fp32" or "bf16"."""
+        return self.key[2]
+
+
+def load(reference: str, digest: str, precision: Precision, runtime: Runtime) -> Backbone:
+    """Return the backbone, from the runtime's memo when this process has loaded it before."""
+    resolved, device = _precision.resolve(precision), runtime.torch_device()
+    key = (reference, digest or backbones.digest(reference), resolved, device)
+    memo = runtime.memo
+    found: Backbone | None = memo.pop(("backbone", key), None)
+    if found is None:
+        for old in [name for name in memo if name[0] == "backbone"][: -(KEPT_BACKBONES - 1)]:
+            del memo[old]
+        found = _loaded(reference, key, torch.device(device))
+    memo["backbone", key] = found  # the newest stands last
+    return found
+
+
+def _loaded(reference: str, key: tuple[str, ...], device: torch.device) -> Backbone:
+    model = backbones.load_model(reference, dtype=DTYPES[key[2]])
+    tokenizer = backbones.load_tokenizer(reference)
+    model.config.use_cache = False
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # a BERT's head for sentence pairs, which no pooling here reads
+    model.requires_grad_(False).eval().to(device)
+    config = model.config.get_text_config()
+    stacks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == config.num_hidden_layers]
+    stack = stacks[0] if stacks else None
+    backbone = Backbone(
+        reference, key, model, tokenizer, stack, config.num_hidden_layers, config.hidden_size, device=device
+    )
+    _observe(backbone)
+    return backbone
+
+
+def probe_batch(backbone: Backbone) -> Batch:
+    """Return two short rows that differ in their third token, the last position padded."""
+    last = backbone.model.config.get_text_config().vocab_size - 1
+    ids = torch.tensor([[1, 2, 3, 0], [1, 2, last, 0]], device=backbone.device).clamp(max=last)
+    return {"input_ids": ids, "attention_mask": torch.tensor([[1, 1, 1, 0]] * 2, device=backbone.device)}
+
+
+@torch.no_grad()
+def _observe(backbone: Backbone) -> None:
+    """Find out on two rows what config files do not say in one way: is it causal, and what does a layer return."""
+    seen: list[Any] = []
+    hook = backbone.stack[0].register_forward_hook(lambda *call: seen.append(call[2])) if backbone.stack else None
+    states = backbone.model(**probe_batch(backbone)).last_hidden_state.float()
+    if hook:
+        hook.remove()
+    backbone.tuples = bool(seen) and isinstance(seen[0], tuple)
+    backbone.causal = bool(torch.allclose(states[0, :2], states[1, :2], rtol=1e-6, atol=1e-7))
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokens:
+    """Rows as tokens: `ids` of each row, never empty; `types` where the model tells the texts of a pair apart."""
+
+    ids: tuple[list[int], ...]
+    types: tuple[list[int], ...] | None
+    truncated: float
+
+    @property
+    def lengths(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the tokens of each row."""
+        return np.array([len(row) for row in self.ids], dtype=np.int64)
+
+    def batch(self, rows: Sequence[int], device: torch.device) -> Batch:
+        """Return the rows padded on the right to the longest, with the mask that says which tokens are real."""
+        longest = max(len(self.ids[i]) for i in rows)
+
+        def padded(values: Sequence[Sequence[int]]) -> Tensor:
+            return torch.tensor([[*row, *[0] * (longest - len(row))] for row in values], device=device)
+
+        batch = {
+            "input_ids": padded([self.ids[i] for i in rows]),
+            "attention_mask": padded([[1] * len(self.ids[i]) for i in rows]),
+        }
+        if self.types is not None:
+            batch["token_type_ids"] = padded([self.types[i] for i in rows])
+        return batch
+
+
+def tokenize(backbone: Backbone, inputs: Inputs, max_length: int) -> Tokens:
+    """Return texts, or pairs of texts, as tokens, cut at `max_length` or at what the model can take."""
+    if isinstance(inputs, np.ndarray):
+        raise DataError(
+            f"backbone '{backbone.reference}' reads texts or pairs of texts, but the rows are an array of shape "
+            f"{inputs.shape}. Choose a model that takes vectors."
+        )
+    tokenizer = backbone.tokenizer
+    limit = min(max_length, tokenizer.model_max_length, _positions(backbone.model.config))
+    if not inputs:
+        return Tokens((), None, 0.0)
+    pairs = not isinstance(inputs[0], str)
+    columns: tuple[list[Any], ...] = tuple(map(list, zip(*inputs, strict=True))) if pairs else (list(inputs),)
+    if len(columns) > 2:
+        raise DataError(
+            f"rows hold {len(columns)} texts each, but backbone '{backbone.reference}' reads one text or a pair. "
+            "Join them into one text in the task."
+        )
+    encoded = tokenizer(*columns, truncation=False, verbose=False, return_token_type_ids=True)
+    ids, types = encoded["input_ids"], encoded["token_type_ids"]
+    long = [i for i, row in enumerate(ids) if len(row) > limit]
+    if long:
+        cut = [[column[i] for i in long] for column in columns]
+        tokenizer.truncation_side = "right"
+        again = tokenizer(*cut, truncation=True, max_length=limit, return_token_type_ids=True)
+        for i, row, kind in zip(long, again["input_ids"], again["token_type_ids"], strict=True):
+            ids[i], types[i] = row, kind
+    for i, row in enumerate(ids):
+        if not row:  # an empty text, where the tokenizer adds no token of its own
+            ids[i], types[i] = [tokenizer.pad_token_id], [0]
+    wanted = "token_type_ids" in tokenizer.model_input_names
+    return Tokens(tuple(ids), tuple(types) if wanted else None, len(long) / len(ids))
+
+
+def _positions(config: Any) -> int:
+    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+    return (
+        int(positions) - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet"} else int(positions)
+    )
+
+
+def batches(lengths: np.ndarray[Any, Any], runtime: Runtime, device: torch.device) -> Iterator[list[int]]:
+    """Yield rows (positions) of similar length, longest first, each batch within the token budget, padding included."""
+    budget = min(runtime.tokens_per_batch, CPU_TOKENS) if device.type == "cpu" else runtime.tokens_per_batch
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, budget // int(lengths[order[start]]))
+        yield order[start : start + size].tolist()
+        start += size
+
+
+class _ReachedError(Exception):
+    """Carries a hidden state out of a forward pass whose later layers are not needed."""
+
+    def __init__(self, states: Tensor) -> None:
+        self.states = states
+
+
+@torch.no_grad()
+def hidden(backbone: Backbone, batch: Batch, depth: int) -> Tensor:
+    """Return hidden state number `depth`, (b, tokens, width): what layer `depth` reads, 0 being the embeddings.
+
+    The number of layers gives the output of the last one, after the final normalization where there is one. Layers from
+    `depth` on are not run: a hook leaves the forward pass there, so the model itself is never changed.
+    """
+    if depth == backbone.layers:
+        states: Tensor = backbone.model(**batch).last_hidden_state
+        return states
+    if backbone.stack is None:
+        states = backbone.model(**batch, output_hidden_states=True).hidden_states[depth]
+        return states
+
+    def leave(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        raise _ReachedError(args[0] if args else kwargs["hidden_states"])
+
+    hook = backbone.stack[depth].register_forward_pre_hook(leave, with_kwargs=True)
+    try:
+        backbone.model(**batch)
+    except _ReachedError as reached:
+        return reached.states
+    finally:
+        hook.remove()
+    raise SpecError(
+        f"backbone '{backbone.reference}' never ran its layer {depth} of {backbone.layers}; use layer='last'."
+    )
+
+
+def pool(states: Tensor, mask: Tensor, how: str) -> Tensor:
+    """Return one vector per row, fp32: the last real token by the mask, the mean over real tokens, or both."""
+    states = states.float()
+    found = []
+    if "last" in how:
+        places = torch.arange(mask.shape[1], device=mask.device)
+        last = (mask * places).argmax(dim=1)
+        found.append(states[torch.arange(len(states), device=states.device), last])
+    if "mean" in how:
+        weights = mask.unsqueeze(-1).to(states.dtype)
+        found.append((states * weights).sum(dim=1) / weights.sum(dim=1))
+    return torch.cat(found, dim=1)

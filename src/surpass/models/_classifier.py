@@ -1,0 +1,182 @@
+"""A backbone with a linear head: which of its parameters train, how a batch becomes logits, how it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from surpass.artifacts import Values
+from surpass.errors import SpecError
+from surpass.models import _backbone, _lower
+from surpass.models._backbone import Backbone, Batch
+from surpass.models._lower import Rows
+from surpass.runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Tune = Literal["full", "lora", "top"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a classifier is: which parameters train and how a row is pooled; see the fields of `HF`."""
+
+    tune: Tune
+    layers: int | None
+    pool: Literal["last", "mean"] | None
+    rank: int
+    alpha: float
+    columns: int
+    max_length: int
+    skip_lower: bool = True
+
+
+class Classifier(nn.Module):
+    """Backbone, pooling and head.
+
+    Frozen weights have the spec's precision and are shared with the process's loaded backbone. What trains is fp32; in
+    bf16 its matrix products run in bf16 through autocast. Pooling and head are fp32.
+
+    The head has no bias and starts at zero: every class starts equally probable, whatever the pretrained model thinks of
+    its own tokens, so a seed stands for the order of the data and the adapters' start and for nothing else.
+    """
+
+    backbone: Backbone
+
+    def __init__(self, backbone: Backbone, shape: Shape) -> None:
+        """Build the classifier; the adapters' start comes from torch's global generator."""
+        super().__init__()
+        self.__dict__["backbone"] = backbone  # not a submodule: it is shared and frozen
+        self.shape = shape
+        self.pool = shape.pool or ("last" if backbone.causal else "mean")
+        self.depth = _depth(backbone, shape)
+        self.skips = shape.skip_lower and _lower.can_skip(backbone, self.depth)
+        self.body, self.upper = _body(backbone, shape, self.depth, skips=self.skips)
+        self.head = nn.Linear(backbone.width, shape.columns, bias=False, device=backbone.device)
+        nn.init.zeros_(self.head.weight)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Stay in evaluation mode: a dropout mask would depend on how a step is cut into micro-batches."""
+        return super().train(False)
+
+    def prepare(self, inputs: Any, runtime: Runtime, *, keep: bool) -> Rows:
+        """Return rows ready for this model; `keep` computes and keeps the output of the lower layers."""
+        tokens = _backbone.tokenize(self.backbone, inputs, self.shape.max_length)
+        if keep and self.skips:
+            return _lower.prepare(self.backbone, tokens, self.depth, runtime)
+        return Rows(tokens, self.backbone.device)
+
+    def pooled(self, batch: Batch, states: Tensor | None) -> Tensor:
+        """Return the pooled hidden state, (b, width) fp32; `states` is the output of the lower layers when known."""
+        with _lower.autocast(self.backbone):
+            if self.upper is not None:
+                self.upper.give(states if states is not None else _backbone.hidden(self.backbone, batch, self.depth))
+            found = self.body(**batch).last_hidden_state
+        if self.upper is not None:
+            self.upper.give(None)
+        return _backbone.pool(found, batch["attention_mask"], self.pool)
+
+    def forward(self, batch: Batch, states: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return logits (b, C) and the pooled state under the head (b, width)."""
+        pooled = self.pooled(batch, states)
+        return self.head(pooled), pooled
+
+    @torch.no_grad()
+    def logits(self, rows: Rows, runtime: Runtime) -> Tensor:
+        """Return the logits of all rows, (n, C), in their order."""
+        found = torch.zeros(len(rows.tokens.ids), self.shape.columns, device=self.backbone.device)
+        for chosen in _backbone.batches(rows.tokens.lengths, runtime, self.backbone.device):
+            found[chosen] = self(*rows.batch(chosen))[0]
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the adapters and the head, or the whole model with its tokenizer and the head."""
+        from safetensors.torch import save_file
+
+        save_file({"weight": self.head.weight.detach().cpu().contiguous()}, str(folder / "head.safetensors"))
+        if self.shape.tune == "lora":
+            self.body.save_pretrained(str(folder), safe_serialization=True)
+            (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+            return
+        whole = _lower.shared(self.backbone.model)
+        for name, value in self.body.named_parameters():
+            if value.requires_grad:
+                parent, _, last = name.rpartition(".")
+                setattr(whole.get_submodule(parent), last, value)
+        whole.save_pretrained(str(folder))
+        self.backbone.tokenizer.save_pretrained(str(folder))
+
+
+def _depth(backbone: Backbone, shape: Shape) -> int:
+    """Return how many layers stay frozen and see no gradient."""
+    if shape.layers is None:
+        return 0
+    if shape.layers > backbone.layers or backbone.stack is None:
+        raise SpecError(
+            f"model 'hf': layers={shape.layers}, but backbone '{backbone.reference}' has "
+            f"{backbone.layers if backbone.stack is not None else 'no list of'} layers. Lower `layers`."
+        )
+    return backbone.layers - shape.layers
+
+
+def _body(backbone: Backbone, shape: Shape, depth: int, *, skips: bool) -> tuple[Any, _lower.Upper | None]:
+    """Return the model to train and, when the lower layers are cut off, the handle that feeds the rest."""
+    trains = _trained(backbone, shape, depth)
+    body = _lower.shared(backbone.model, trains)
+    for name, value in body.named_parameters():
+        if trains(name):
+            value.data = value.data.float()
+            value.requires_grad_(True)
+    upper = _lower.Upper(body, backbone, depth) if skips else None
+    if shape.tune == "lora":
+        body = _with_adapters(body, backbone, shape, depth)
+    return body, upper
+
+
+def _trained(backbone: Backbone, shape: Shape, depth: int) -> Callable[[str], bool]:
+    """Return which of the backbone's own parameters train, by name: none, all, or all from layer `depth` on."""
+    if shape.tune == "lora":
+        return lambda name: False
+    if shape.tune == "full":
+        return lambda name: True
+    stack = next(name for name, module in backbone.model.named_modules() if module is backbone.stack)
+    names = [name for name, _ in backbone.model.named_parameters()]
+    inside = [name.startswith(f"{stack}.") for name in names]
+    after = {name for i, name in enumerate(names) if not inside[i] and any(inside[:i])}  # the final normalization
+    above = tuple(f"{stack}.{i}." for i in range(depth, backbone.layers))
+    return lambda name: name.startswith(above) or name in after
+
+
+def _with_adapters(body: Any, backbone: Backbone, shape: Shape, depth: int) -> Any:
+    """Return the model with LoRA on every linear map of the layers from `depth` on."""
+    import peft
+    from transformers.pytorch_utils import Conv1D
+
+    stack = next((name for name, module in backbone.model.named_modules() if module is backbone.stack), None)
+    targets = [
+        name
+        for name, module in backbone.model.named_modules()
+        if isinstance(module, nn.Linear | Conv1D)
+        and (stack is None or (name.startswith(f"{stack}.") and int(name[len(stack) + 1 :].split(".")[0]) >= depth))
+    ]
+    config = peft.LoraConfig(r=shape.rank, lora_alpha=shape.alpha, target_modules=targets, lora_dropout=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft 0.21 reads a name that transformers 5.23 deprecates
+        adapted = peft.get_peft_model(body, config)
+    adapted.peft_config["default"].base_model_name_or_path = backbone.reference
+    return adapted
+
+
+def scaled(values: Values, weight: Values) -> tuple[Values, Values]:
+    """Return mean and spread of each column of numbers to fit; a constant column has spread 1."""
+    total = max(weight.sum(), 1e-12)
+    mean = (values * weight[:, None]).sum(axis=0) / total
+    spread = np.sqrt(((values - mean) ** 2 * weight[:, None]).sum(axis=0) / total)
+    return mean, np.where(spread > 1e-12, spread, 1.0)

@@ -1,0 +1,51 @@
+"""Frozen features: texts through the lower layers of a pretrained model, each row pooled to one vector."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surpass.artifacts import Facts, Inputs
+from surpass.errors import SpecError
+from surpass.models import _backbone
+from surpass.models.base import Encoder
+from surpass.runtime import Runtime
+
+
+def encode(encoder: Encoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[np.float32], Facts]:
+    """Return features (n, d) in the caller's row order, and facts; see `Encoder.encode`."""
+    backbone = _backbone.load(encoder.backbone, encoder.digest, encoder.precision, runtime)
+    depth = depth_of(encoder.layer, backbone.layers, encoder.backbone)
+    tokens = _backbone.tokenize(backbone, inputs, encoder.max_length)
+    lengths = tokens.lengths
+    width = backbone.width * (1 + (encoder.pool == "last+mean"))
+    vectors = np.zeros((len(lengths), width), dtype=np.float32)
+    done, total = 0, max(1, int(lengths.sum()))
+    for rows in _backbone.batches(lengths, runtime, backbone.device):
+        batch = tokens.batch(rows, backbone.device)
+        states = _backbone.hidden(backbone, batch, depth)
+        vectors[rows] = _backbone.pool(states, batch["attention_mask"], encoder.pool).cpu().numpy()
+        done += int(lengths[rows].sum())
+        if runtime.report:
+            runtime.report(done / total)
+    return vectors, {"truncated": tokens.truncated, "tokens": float(lengths.mean()) if len(lengths) else 0.0}
+
+
+def depth_of(layer: str | int, layers: int, backbone: str) -> int:
+    """Return the number of the hidden state that `layer` means, in [0, layers].
+
+    >>> depth_of("middle", 5, "path:x"), depth_of("last", 5, "path:x"), depth_of(0, 5, "path:x")
+    (3, 5, 0)
+    """
+    if layer == "middle":
+        return math.ceil(layers / 2)
+    if layer == "last":
+        return layers
+    if isinstance(layer, int) and not isinstance(layer, bool) and 0 <= layer <= layers:
+        return layer
+    raise SpecError(
+        f"encoder: layer={layer!r}, but backbone '{backbone}' has {layers} layers. "
+        f"Allowed are 'middle', 'last' and the whole numbers 0 (the embeddings) to {layers}."
+    )

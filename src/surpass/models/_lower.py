@@ -1,0 +1,161 @@
+"""Frozen lower layers, run once: their output is kept and training runs only what lies above.
+
+When only the top layers train, everything below them gives the same numbers in every epoch, at every reading and in every
+other fit over the same rows. The states are kept in the runtime's memo by the whole block of rows they were computed
+with, never row by row: a bf16 product rounds by the shape of its batch, so a row taken from another fit's block would make
+a result depend on what ran before in the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from surpass.models import _backbone
+from surpass.models._backbone import Backbone, Batch, Tokens
+from surpass.runtime import Runtime
+
+KEPT_BYTES = 2 << 30
+"""Bound of all states kept in a process; a block above it is computed anew whenever it is read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Rows ready for a model: tokens, and what the frozen lower layers make of them when that is kept."""
+
+    tokens: Tokens
+    device: torch.device
+    states: tuple[Tensor, ...] | None = None
+
+    def batch(self, rows: Sequence[int]) -> tuple[Batch, Tensor | None]:
+        """Return the padded batch, and its states (b, tokens, width) when they are kept."""
+        batch = self.tokens.batch(rows, self.device)
+        if self.states is None:
+            return batch, None
+        return batch, pad_sequence([self.states[i] for i in rows], batch_first=True)
+
+
+def autocast(backbone: Backbone) -> contextlib.AbstractContextManager[Any]:
+    """Return the context in which a model on this backbone runs: matrix products in the spec's precision."""
+    if backbone.precision == "bf16":
+        return torch.autocast(backbone.device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def prepare(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) -> Rows:
+    """Return the rows with the states that layer `depth` reads, from the memo or computed and kept there."""
+    itemsize = 2 if backbone.precision == "bf16" else 4
+    size = int(tokens.lengths.sum()) * backbone.width * itemsize
+    if depth == 0 or size > KEPT_BYTES or not tokens.ids:
+        return Rows(tokens, backbone.device)
+    content = hashlib.sha256(repr((tokens.ids, tokens.types)).encode()).hexdigest()
+    key = ("lower", backbone.key, depth, content)
+    memo = runtime.memo
+    states: tuple[Tensor, ...] | None = memo.pop(key, None)
+    if states is None:
+        _make_room(memo, size)
+        states = _states(backbone, tokens, depth, runtime)
+    memo[key] = states  # the newest stands last
+    return Rows(tokens, backbone.device, states)
+
+
+def _make_room(memo: dict[Any, Any], size: int) -> None:
+    held = {name: sum(t.nbytes for t in memo[name]) for name in memo if name[0] == "lower"}
+    total = sum(held.values())
+    for name, nbytes in held.items():
+        if total + size <= KEPT_BYTES:
+            return
+        del memo[name]
+        total -= nbytes
+
+
+def _states(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) -> tuple[Tensor, ...]:
+    found: list[Tensor | None] = [None] * len(tokens.ids)
+    for rows in _backbone.batches(tokens.lengths, runtime, backbone.device):
+        batch = tokens.batch(rows, backbone.device)
+        with autocast(backbone):
+            states = _backbone.hidden(backbone, batch, depth)
+        for place, i in enumerate(rows):
+            found[i] = states[place, : len(tokens.ids[i])].clone()  # a view would keep the padding alive
+    return tuple(row for row in found if row is not None)
+
+
+class _Done(nn.Module):
+    """Stands where a frozen layer stood: hands on the states it was given, or those that come in."""
+
+    states: Tensor | None
+
+    def __init__(self, layer: nn.Module, *, tuples: bool) -> None:
+        super().__init__()
+        self.__dict__["layer"] = layer  # not a submodule: it is neither moved, nor saved, nor counted
+        self.states = None
+        self.tuples = tuples
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the layer says of itself: some models ask a layer which mask it wants."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["layer"], name)
+
+    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
+        states = hidden_states if self.states is None else self.states
+        return (states,) if self.tuples else states
+
+
+def shared(model: nn.Module, own: Callable[[str], bool] = lambda name: False) -> Any:
+    """Return a copy of a model that shares every tensor but the parameters whose name `own` accepts."""
+    tensors = itertools.chain(model.named_parameters(), model.named_buffers())
+    return copy.deepcopy(model, {id(tensor): tensor for name, tensor in tensors if not own(name)})
+
+
+class Upper:
+    """A model whose first `depth` layers are not run: `run` starts from their output."""
+
+    def __init__(self, model: Any, backbone: Backbone, depth: int) -> None:
+        """Replace the first layers of `model`, which must be a copy of the backbone's."""
+        self.stack = _stack_of(model, backbone)
+        for i in range(depth):
+            self.stack[i] = _Done(self.stack[i], tuples=backbone.tuples)
+        self.first: Any = self.stack[0]  # a _Done, or a layer when there is nothing to skip
+
+    def give(self, states: Tensor | None) -> None:
+        """Set what the first layer that is run reads."""
+        self.first.states = states
+
+
+def _stack_of(model: Any, backbone: Backbone) -> nn.ModuleList:
+    name = next(name for name, module in backbone.model.named_modules() if module is backbone.stack)
+    found: nn.ModuleList = model.get_submodule(name)
+    return found
+
+
+@torch.no_grad()
+def can_skip(backbone: Backbone, depth: int) -> bool:
+    """Return whether running the upper layers alone gives what the whole model gives: tried on two rows.
+
+    Architectures whose layers pass on more than a hidden state fail this and run as a whole, with the same numbers.
+    """
+    if backbone.stack is None or not 0 < depth < backbone.layers:
+        return False
+    batch = _backbone.probe_batch(backbone)
+    model = shared(backbone.model)
+    try:
+        upper = Upper(model, backbone, depth)
+        upper.give(_backbone.hidden(backbone, batch, depth))
+        got = model(**batch).last_hidden_state
+    except (AttributeError, TypeError, ValueError, RuntimeError, IndexError):
+        return False  # whatever the architecture does with its layers, it is not what is needed here
+    want = backbone.model(**batch).last_hidden_state
+    real = batch["attention_mask"].bool()
+    return bool(np.allclose(got[real].float().cpu(), want[real].float().cpu(), rtol=1e-4, atol=1e-5))

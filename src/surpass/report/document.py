@@ -1,0 +1,276 @@
+"""Puts the report together: which sections it has, in reading order, and the words between the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import yaml
+
+from surpass.checks import Finding
+from surpass.report import plots, story, tables, text
+from surpass.report.blocks import (
+    Block,
+    Code,
+    Document,
+    Figures,
+    FindingLine,
+    FindingList,
+    Fold,
+    Panel,
+    Section,
+    Terms,
+    Text,
+)
+from surpass.report.headline import (
+    IN_DOMAIN,
+    default_stopping,
+    has_gap,
+    headline_rows,
+    is_defined,
+    ordered,
+    primary_rows,
+    shown_metrics,
+    stopping_rules,
+    subject,
+)
+from surpass.results import ResultRow, Results, StageFact
+
+_OPEN_PANELS = 12  # panels of one kind on the open page; the rest lie behind a line that opens them
+_TRACEBACK = 12
+
+
+def build(results: Results) -> Document:
+    """Return the whole report of a study."""
+    parts = (_headline, _plots, _shifted, _stopping, _training, _agreement, _findings, _undefined, _failures)
+    sections = [section for part in parts if (section := part(results))]
+    sections += [*_everything(results), _appendix(results)]
+    version = results.versions.get("surpass", "")
+    return Document(
+        results.name, story.asked(results), story.found(results), story.alerts(results), tuple(sections), version
+    )
+
+
+def _headline(results: Results) -> Section | None:
+    rows = headline_rows(results)
+    if not rows:
+        return None
+    scored = text.listing([text.metric(name) for name in dict.fromkeys(shown_metrics(results).values())])
+    rules = text.listing([text.stopping(name) for name in stopping_rules(rows)])
+    intro = (
+        f"{scored[0].upper()}{scored[1:]} on the in-domain test rows; stopping rule: {rules}. "
+        f"Brackets hold {text.percent(results.level)} intervals. PGR is the share of the gap between floor and ceiling "
+        "that the student recovers: 0 is no better than the supervisor, 1 as good as training on ground truth."
+    )
+    missing = sum(not is_defined(row) for row in rows)
+    blocks: list[Block] = [Text(intro), tables.scores(results, rows, caption="Floor, student, ceiling and PGR")]
+    if missing:
+        verb = "has" if missing == 1 else "have"
+        blocks.append(
+            Text(f"{missing} of {text.count(len(rows), 'row')} {verb} no PGR; the reasons are under “Undefined PGR”.")
+        )
+    return Section("headline", "Headline", tuple(blocks))
+
+
+def _figures(panels: Sequence[Panel], legend: tuple[plots.Legend, ...]) -> tuple[Figures | Fold, ...]:
+    """Return the panels, those beyond the first dozen folded away."""
+    shown, rest = tuple(panels[:_OPEN_PANELS]), tuple(panels[_OPEN_PANELS:])
+    more = (Fold(f"{text.count(len(rest), 'more panel')}", (Figures(rest),)),) if rest else ()
+    return (Figures(shown, legend), *more)
+
+
+def _plots(results: Results) -> Section | None:
+    rows = headline_rows(results)
+    if not rows:
+        return None
+    panels = []
+    for _, group in groupby(rows, key=lambda row: row.task):
+        of_task = list(group)
+        panels.append(plots.ladder(of_task, limits=plots.score_span(of_task)))
+    intro = "Each student between its supervisor's score and that of the same strong model trained on ground truth."
+    return Section(
+        "ladder", "Floor, student, ceiling", (Text(intro), *_figures(panels, plots.ladder_legend(results.level)))
+    )
+
+
+def _shifted(results: Results) -> Section | None:
+    rows = default_stopping(results, primary_rows(results))
+    tasks = [name for name in dict.fromkeys(row.task for row in rows) if any(_is_shift(r, name) for r in rows)]
+    if not tasks:
+        return None
+    chosen, panels = [], []
+    for task in tasks:
+        of_task = [row for row in rows if row.task == task]
+        splits = sorted(dict.fromkeys(row.split for row in of_task), key=lambda name: name != IN_DOMAIN)
+        limits = plots.score_span(of_task)
+        panels += [plots.ladder([row for row in of_task if row.split == split], limits=limits) for split in splits]
+        for name in dict.fromkeys(map(subject, of_task)):
+            chosen += [row for split in splits for row in of_task if row.split == split and subject(row) == name]
+    intro = (
+        "Nothing was fitted on the shifted rows: they show whether a student generalizes or only imitates its "
+        "supervisor at home. The in-domain test split stands beside them."
+    )
+    table = tables.scores(results, chosen, caption="In-domain and shifted test splits", splits=True)
+    return Section(
+        "shifted",
+        "Under distribution shift",
+        (Text(intro), *_figures(panels, plots.ladder_legend(results.level)), table),
+    )
+
+
+def _is_shift(row: ResultRow, task: str) -> bool:
+    return row.task == task and row.split != IN_DOMAIN
+
+
+def _stopping(results: Results) -> Section | None:
+    rows = [row for row in primary_rows(results) if row.split == IN_DOMAIN]
+    rules = stopping_rules(rows)
+    if len(rules) < 2:
+        return None
+    intro = "Readings of one and the same training run: nothing was trained again."
+    if "oracle" in rules:
+        intro += (
+            " The oracle picks the step with the best test score. It uses test labels, so it is a bound on what "
+            "stopping could give and no result of a method."
+        )
+    return Section("stopping", "Stopping rules", (Text(intro), tables.stopping(results, rows)))
+
+
+def _training(results: Results) -> Section | None:
+    shown = shown_metrics(results)
+    curves = [curve for curve in results.curves if curve.metric == shown.get(curve.task, results.primary_metric)]
+    if not curves:
+        return None
+    panels = [plots.trajectory(list(group)) for _, group in groupby(sorted(curves, key=subject), key=subject)]
+    intro = (
+        "A student that goes on gaining on its weak labels while its test score falls has begun to learn its "
+        "supervisor's errors. Thin lines are seeds, thick lines their mean."
+    )
+    return Section("training", "Training", (Text(intro), *_figures(panels, plots.trajectory_legend(curves))))
+
+
+def _agreement(results: Results) -> Section | None:
+    if not results.agreement:
+        return None
+    rows = [row for row in results.agreement if row.split == IN_DOMAIN]
+    panels = [plots.agreement(list(group)) for _, group in groupby(rows, key=lambda row: row.task)]
+    intro = (
+        "How often the student gives its supervisor's answer. Where the supervisor is wrong, agreement is imitation of "
+        "its errors, and less is better; where it is right, more is better."
+    )
+    table = tables.agreement(results.agreement, results.level)
+    drawn = _figures(panels, plots.agreement_legend()) if panels else ()
+    return Section(
+        "agreement", "Agreement with the supervisor", (Text(intro), *drawn, Fold("The same as numbers", (table,)))
+    )
+
+
+def _findings(results: Results) -> Section:
+    lines = tuple(
+        FindingLine(
+            finding.severity, finding.code, finding.message, _where(finding), _evidence(finding), f"finding-{i}"
+        )
+        for i, finding in enumerate(ordered(results.findings), 1)
+    )
+    none = Text("The guard found nothing to object to.")
+    return Section("guard", "Guard", (FindingList(lines) if lines else none,))
+
+
+def _where(finding: Finding) -> str:
+    if not finding.where:
+        return "whole study"
+    names = {**finding.where}
+    parts = [names.pop("task")] if "task" in names else []
+    if "weak" in names and "strong" in names:
+        parts.append(text.pair(names.pop("weak"), names.pop("strong")))
+    return ", ".join([*parts, *(f"{name} {names[name]}" for name in names)])
+
+
+def _evidence(finding: Finding) -> str:
+    return ", ".join(
+        f"{name} {text.number(item) if isinstance(item, float) else item}" for name, item in finding.evidence.items()
+    )
+
+
+def _undefined(results: Results) -> Section | None:
+    rows = [row for row in results.rows if not is_defined(row)]
+    if not results.rows:
+        return None
+    if not rows:
+        return Section("undefined", "Undefined PGR", (Text(f"None of {text.count(len(results.rows), 'row')}."),))
+    flat = sum(not has_gap(row) for row in rows)
+    intro = (
+        f"{len(rows)} of {text.count(len(results.rows), 'row')} (every split, stopping rule and metric) "
+        f"{'has' if len(rows) == 1 else 'have'} no PGR, {flat} of them because the gap between floor and ceiling is "
+        "not significant or was not measured. They are counted here and stand in every table and file."
+    )
+    table = tables.undefined(rows)
+    return Section("undefined", "Undefined PGR", (Text(intro), table if len(rows) <= 12 else Fold("All of them", (table,))))
+
+
+def _failures(results: Results) -> Section | None:
+    failed = [stage for stage in results.stages if stage.status == "failed"]
+    skipped = [stage for stage in results.stages if stage.status == "skipped"]
+    if not failed and not skipped:
+        return None
+    blocks: list[Block] = []
+    for stage in failed:
+        blocks.append(Fold(f"{stage.what}: {_last_line(stage)}", (Code(text.tail(stage.error, _TRACEBACK)),)))
+    if skipped:
+        names = tuple((stage.what, _last_line(stage) if stage.error else "needs a stage that failed") for stage in skipped)
+        blocks += [Text(f"{text.count(len(skipped), 'stage')} could not start:"), Terms(names)]
+    return Section("failures", "Failures", tuple(blocks))
+
+
+def _last_line(stage: StageFact) -> str:
+    lines = text.clean(stage.error).strip().splitlines()
+    return lines[-1].strip() if lines else "no message"
+
+
+def _everything(results: Results) -> Iterable[Section]:
+    if results.rows:
+        fold = Fold(f"Show {text.count(len(results.rows), 'row')}", (tables.everything(results),))
+        yield Section("rows", "All splits, stopping rules and metrics", (fold,))
+
+
+def _appendix(results: Results) -> Section:
+    done = [stage for stage in results.stages if stage.status == "done"]
+    cached = [stage for stage in results.stages if stage.status == "cached"]
+    blocks: list[Block] = [Terms(_definitions(results))]
+    if results.rows:
+        blocks.append(Text("A key names one piece of work exactly; `surpass show KEY` tells what it was and repeats it."))
+        blocks.append(Fold("Keys", (tables.keys(results),)))
+    if results.versions:
+        blocks.append(Fold("Versions", (tables.versions(results),)))
+    if results.stages:
+        spent = text.seconds(sum(stage.seconds for stage in done))
+        saved = text.seconds(sum(stage.seconds for stage in cached))
+        title = f"Timings: {text.count(len(done), 'stage')} computed in {spent}, {len(cached)} reused (worth {saved})"
+        blocks.append(Fold(title, (tables.timings(results.stages),)))
+    study = yaml.safe_dump(text.plain(results.study), sort_keys=False, allow_unicode=True, width=100)
+    blocks.append(Fold("The study", (Code(study.rstrip(), "yaml"),)))
+    return Section("appendix", "How these numbers were made", tuple(blocks))
+
+
+def _definitions(results: Results) -> tuple[tuple[str, str], ...]:
+    estimates = [item for row in results.rows for item in (row.floor, row.student, row.ceiling, row.gap, row.gain, row.pgr)]
+    methods = list(dict.fromkeys(item.method for item in estimates if item.method))
+    notes = list(dict.fromkeys(item.note for item in estimates if item.note and item.value == item.value))
+    level = text.percent(results.level)
+    terms = [
+        ("Floor", "the supervisor's own score on the test rows."),
+        ("Student", "the score of the strong model fitted on the supervisor's labels."),
+        ("Ceiling", "the score of the same strong model fitted on ground truth, on the same rows."),
+        ("PGR", "(student − floor) / (ceiling − floor), each the mean over seeds; above 1 the student passes the ceiling."),
+        (
+            "Undefined",
+            f"when the {level} interval of the gap (ceiling − floor) contains 0 there is nothing to recover a share of, "
+            "so the PGR is undefined: shown as such, counted, and never dropped.",
+        ),
+        ("Better or worse", f"measurably so: the {level} interval of the gain (student − floor) leaves out 0."),
+    ]
+    if methods:
+        terms.append((f"{level} intervals", "; ".join(methods) + "."))
+    if notes:
+        terms.append(("Bear in mind", "; ".join(notes) + "."))
+    return tuple(terms)

@@ -1,0 +1,130 @@
+"""What was asked and what was found, in one sentence each, and what a reader must know before the first number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from surpass.report import text
+from surpass.report.blocks import Mark
+from surpass.report.headline import (
+    has_gap,
+    headline_rows,
+    improvement,
+    is_defined,
+    ordered,
+    primary_rows,
+    shown_metrics,
+    subject,
+)
+from surpass.results import ResultRow, Results
+
+_NAMED = 4  # tasks named in a sentence; more are only counted
+
+
+def asked(results: Results) -> str:
+    """Return what the study asked, as one sentence."""
+    question = "How much of its ability does a strong student show when all it learns from is a weak supervisor's labels"
+    rows = primary_rows(results)
+    if not rows:
+        return f"{question}?"
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    size = text.count(len(tasks), "task")
+    named = f"{size} ({text.listing(tasks)})" if len(tasks) <= _NAMED else size
+    pairs = text.count(len({(row.weak, row.strong) for row in rows}), "pair")
+    methods = text.count(len({row.method for row in rows}), "method")
+    seeds = sorted({row.seeds for row in rows})
+    many = text.count(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    scored = text.listing([text.metric(name) for name in dict.fromkeys(shown_metrics(results).values())])
+    return f"{question}? Here on {named}, with {pairs}, {methods} and {many}, scored by {scored} on test rows."
+
+
+def found(results: Results) -> str:
+    """Return what the study found, as one sentence; without a significant gap it says so and names no PGR."""
+    rows = headline_rows(results)
+    if not rows:
+        return _nothing(results)
+    if len(rows) == 1:
+        return _one(rows[0])
+    defined = [row for row in rows if is_defined(row)]
+    better = sum(improvement(row) > 0 for row in rows)
+    worse = sum(improvement(row) < 0 for row in rows)
+    parts = [f"the student is measurably better than its supervisor in {better} of {len(rows)} comparisons"]
+    if worse:
+        parts[0] += f" and measurably worse in {worse}"
+    if defined:
+        parts.append(_recovered(defined))
+    parts.extend(_undefined(rows))
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _recovered(defined: Sequence[ResultRow]) -> str:
+    best = max(defined, key=lambda row: row.pgr.value)
+    where = f"{best.method} on {best.task}, {text.pair(best.weak, best.strong)}"
+    if len(defined) == 1:
+        return f"its PGR is defined in one, {text.estimate(best.pgr)} ({where})"
+    low = min(row.pgr.value for row in defined)
+    return f"PGR runs from {text.number(low, 3)} to {text.estimate(best.pgr)} ({where})"
+
+
+def _undefined(rows: Sequence[ResultRow]) -> list[str]:
+    missing = [row for row in rows if not is_defined(row)]
+    unscored = sum(math.isnan(row.student.value) for row in missing)
+    flat = sum(not math.isnan(row.student.value) and not has_gap(row) for row in missing)
+    other = len(missing) - unscored - flat
+    parts = []
+    if flat == len(rows):
+        parts.append("in none is the gap between floor and ceiling significant, so no PGR is shown")
+    elif flat:
+        parts.append(f"in {flat} the gap between floor and ceiling is not significant, so no PGR is shown there")
+    if other:
+        parts.append(f"in {other} the PGR is undefined for another reason")
+    if unscored:
+        parts.append(f"{unscored} could not be scored")
+    return parts
+
+
+def _one(row: ResultRow) -> str:
+    if math.isnan(row.student.value):
+        return f"The student of {row.method} on {row.task} could not be scored: {row.student.note or row.note}."
+    verdict = {1: "measurably better than", -1: "measurably worse than", 0: "not measurably different from"}
+    start = (
+        f"The student ({row.method}, {text.pair(row.weak, row.strong)}) reaches {text.estimate(row.student)} "
+        f"{text.metric(row.metric)} on {row.task}, {verdict[improvement(row)]} its supervisor "
+        f"at {text.estimate(row.floor)}"
+    )
+    if is_defined(row):
+        return f"{start}; with a ceiling of {text.estimate(row.ceiling)} its PGR is {text.estimate(row.pgr)}."
+    if not has_gap(row):
+        gap = text.estimate(row.gap)
+        return f"{start}; the gap between floor and ceiling, {gap}, is not significant, so no PGR is shown."
+    return f"{start}; its PGR is undefined: {row.pgr.note or row.note}."
+
+
+def _nothing(results: Results) -> str:
+    failed = sum(stage.status == "failed" for stage in results.stages)
+    if results.rows:
+        return "No student was scored on the in-domain test rows, so there is no headline number."
+    if failed:
+        return f"No student could be scored, because {text.count(failed, 'stage')} failed; the failures are below."
+    return "The study holds no results yet."
+
+
+def alerts(results: Results) -> tuple[Mark, ...]:
+    """Return what must be read before the numbers: failed stages, and findings that touch the study as a whole."""
+    status = [stage.status for stage in results.stages]
+    failed, skipped = status.count("failed"), status.count("skipped")
+    marks = []
+    if failed or skipped:
+        incomplete = len({subject(row) for row in results.rows if row.failed})
+        words = [text.count(failed, "stage") + " failed"] if failed else []
+        words += [f"{skipped} skipped" if failed else text.count(skipped, "stage") + " skipped"] if skipped else []
+        lack = f"; {text.count(incomplete, 'comparison')} below therefore lack seeds" if incomplete else ""
+        if incomplete == 1:
+            lack = "; one comparison below therefore lacks seeds"
+        marks.append(Mark("error", f"{text.listing(words)}{lack}.", "#failures"))
+    for i, finding in enumerate(ordered(results.findings), 1):
+        if not finding.where and finding.severity != "note":
+            marks.append(Mark(finding.severity, finding.message, f"#finding-{i}"))
+    return tuple(marks)

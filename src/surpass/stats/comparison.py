@@ -1,0 +1,185 @@
+"""Estimates of one cell over its seeds: scores, gap, gain, PGR and agreement, all paired by test row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from surpass.errors import DataError, SpecError
+from surpass.metrics import agreement, checked_predictions, hard, metric
+from surpass.stats.intervals import CEILING, FLOOR, GAIN, GAP, STUDENT, Estimate, Spread
+from surpass.stats.resampling import (
+    RESAMPLES,
+    RESAMPLES_SLOW,
+    Numbers,
+    Values,
+    numbered_groups,
+    ratio_draws,
+    score_draws,
+    shared_covariance,
+)
+
+_ROLES = ("floor", "student", "ceiling")
+_PARTS = ("agreement", "agreement where the supervisor is right", "agreement where the supervisor is wrong")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Predictions of one seed on its test rows.
+
+    Attributes:
+        labels: gold labels (n,).
+        groups: name of the group of each row, (n,): what must be resampled together (question, passage, or the row id).
+            The same name in two runs means the same group.
+        student: predictions (n, C), or (n,) for regression.
+        floor: predictions of the supervisor, same shape.
+        ceiling: predictions of the strong model fitted on ground truth, same shape.
+    """
+
+    labels: npt.ArrayLike
+    groups: Sequence[str] | npt.NDArray[np.generic]
+    student: npt.ArrayLike
+    floor: npt.ArrayLike
+    ceiling: npt.ArrayLike
+
+
+class Comparison(NamedTuple):
+    """Six estimates from the same resamples: three scores, gap = ceiling - floor, gain = student - floor, and PGR."""
+
+    metric: str
+    floor: Estimate
+    student: Estimate
+    ceiling: Estimate
+    gap: Estimate
+    gain: Estimate
+    pgr: Estimate
+
+
+class AgreementEstimate(NamedTuple):
+    """Agreement of student and supervisor: overall, and where the supervisor is right and wrong."""
+
+    overall: Estimate
+    where_right: Estimate
+    where_wrong: Estimate
+
+
+def compare(
+    name: str, runs: Sequence[Run], *, level: float = 0.95, resamples: int | None = None, seed: int = 0
+) -> Comparison:
+    """Return floor, student, ceiling, gap, gain and PGR of a metric over the runs of one cell, one run per seed.
+
+    Formulas: `surpass.stats.intervals`. The order of rows and of runs does not matter.
+
+    Args:
+        name: of a metric in `surpass.metrics.METRICS`.
+        runs: one per seed; one alone gives intervals over examples only, and the notes say so.
+        level: nominal coverage.
+        resamples: draws of the test rows; by default RESAMPLES for means over rows, RESAMPLES_SLOW for other metrics.
+        seed: of the draws; the same seed gives the same intervals.
+
+    Raises:
+        DataError: no runs, groups that do not fit the rows, or predictions that the metric cannot take.
+        SpecError: a level outside (0, 1) or fewer than 100 resamples.
+        UnknownNameError: no such metric.
+
+    >>> rows = [f"row-{i}" for i in range(4)]
+    >>> run = Run([1, 1, 0, 0], rows, student=[0.9, 0.8, 0.6, 0.1], floor=[0.9, 0.4, 0.6, 0.1], ceiling=[1, 1, 0, 0])
+    >>> compare("accuracy", [run]).student.value
+    0.75
+    """
+    score = metric(name)
+    if resamples is None:
+        resamples = RESAMPLES if score.decomposes else RESAMPLES_SLOW
+    _check_settings(level=level, resamples=resamples)
+    index, groups = _grouped(runs)
+    sets = [[score.checked(run.labels, getattr(run, role)) for role in _ROLES] for run in runs]
+    points = np.array([[score.value(*pair) for pair in pairs] for pairs in sets])
+    if score.per_row is not None:
+        tops = [np.column_stack([score.per_row(*pair) for pair in pairs]) for pairs in sets]
+        bottoms = [np.ones((len(top), 1)) for top in tops]
+        draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
+    else:
+        draws = score_draws(score, sets, index, groups=groups, resamples=resamples, seed=seed)
+    spread = _spread(points, draws, [f"{name} of the {role}" for role in _ROLES], groups=groups, level=level)
+    floor, student, ceiling = (spread.estimate(role, bounds=score.bounds) for role in (FLOOR, STUDENT, CEILING))
+    pgr = spread.pgr(higher_is_better=score.higher_is_better)
+    return Comparison(name, floor, student, ceiling, spread.estimate(GAP), spread.estimate(GAIN), pgr)
+
+
+def agreement_estimate(
+    runs: Sequence[Run], *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> AgreementEstimate:
+    """Return the agreement of student and supervisor (the floor's predictions) as means over runs, with intervals.
+
+    For classes, not for regression. Arguments and errors as in `compare`; definition: `surpass.metrics.agreement`.
+    """
+    _check_settings(level=level, resamples=resamples)
+    index, groups = _grouped(runs)
+    points = np.array([agreement(run.student, run.floor, run.labels)[:3] for run in runs])
+    tops, bottoms = zip(*(_agreement_rows(run) for run in runs), strict=True)
+    draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
+    spread = _spread(points, draws, _PARTS, groups=groups, level=level)
+    return AgreementEstimate(*(spread.estimate(part, bounds=(0.0, 1.0)) for part in np.eye(3)))
+
+
+def _agreement_rows(run: Run) -> tuple[Values, Values]:
+    """Return (n, 3) numerators and denominators: all rows, rows that the supervisor has right, and wrong."""
+    labels, student = checked_predictions("classification", run.labels, run.student)
+    supervisor = hard(checked_predictions("classification", run.labels, run.floor)[1])
+    right = supervisor == labels
+    among = np.column_stack([np.ones_like(labels), right, ~right])
+    return among * (hard(student) == supervisor)[:, None], among
+
+
+def _check_settings(*, level: float, resamples: int) -> None:
+    if not 0 < level < 1:
+        raise SpecError(f"level={level}; allowed are numbers between 0 and 1, both left out. Use 0.95.")
+    if resamples < 100:
+        raise SpecError(f"resamples={resamples}; an interval needs at least 100. Leave it out for the default.")
+
+
+def _grouped(runs: Sequence[Run]) -> tuple[list[Numbers], int]:
+    if not runs:
+        raise DataError("there are no runs; an estimate needs at least one seed. Look for seeds that failed.")
+    for position, run in enumerate(runs):
+        if np.shape(run.groups) != np.shape(run.labels) or not np.size(run.labels):
+            raise DataError(
+                f"run {position} has groups of shape {np.shape(run.groups)} for labels of shape {np.shape(run.labels)}; "
+                "both must be (n,) with n >= 1. Pass the name of each test row's group."
+            )
+    return numbered_groups([run.groups for run in runs])
+
+
+def _spread(points: Values, draws: Values, names: Sequence[str], *, groups: int, level: float) -> Spread:
+    """Return means (q,) of points (k, q) over seeds with their covariances; scores that are NaN become problems."""
+    seeds, quantities = points.shape
+    missing = np.isnan(points).sum(axis=0)
+    kept = np.where(missing, 0.0, draws)
+    finite = kept[np.isfinite(kept).all(axis=(1, 2))]
+    lost = len(draws) - len(finite)
+    common, remark = "", "interval covers examples only: one seed says nothing about others" if seeds == 1 else ""
+    if groups < 2:
+        common = f"needs at least two examples, got {groups}"
+    elif 2 * lost > len(draws):
+        common = f"no interval: a score does not exist in {lost} of {len(draws)} resamples of the test rows"
+    problems = tuple(
+        common or (f"{name} does not exist in {count} of {seeds} seeds" if count else "")
+        for name, count in zip(names, missing, strict=True)
+    )
+    zero = np.zeros((quantities, quantities))
+    centred = np.where(missing, 0.0, points - points.mean(axis=0))
+    return Spread(
+        means=points.mean(axis=0),
+        between=zero if seeds == 1 else centred.T @ centred / (seeds - 1) / seeds,
+        shared=zero if common else shared_covariance(finite, groups=groups),
+        seeds=seeds,
+        groups=groups,
+        level=level,
+        method=f"t over seeds and {len(finite)} bootstrap resamples of test rows",
+        problems=problems,
+        remark=remark,
+    )

@@ -1,0 +1,131 @@
+"""Scores under resampled test rows: whole groups get multinomial weights, the same for all seeds and predictors.
+
+For R resamples, k seeds, G groups and q quantities (floor, student, ceiling) every function here returns draws
+(R, k, q). A group's weight applies to all its rows in every seed, so what predictors and seeds share stays shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from surpass.metrics import Metric
+
+Values = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
+
+RESAMPLES = 10_000
+"""Resamples for a metric that is a mean over rows, where 10,000 groups and 5 seeds take under a second."""
+RESAMPLES_SLOW = 1_000
+"""Resamples for other metrics, each a pass over all rows; a standard error is then known to about 2 %."""
+
+_BLOCK = 1 << 19  # weights held at once: 4 MB, near the processor's cache
+
+
+def numbered_groups(groups: Sequence[Sequence[str] | npt.NDArray[np.generic]]) -> tuple[list[Numbers], int]:
+    """Return for each run the number of each row's group, counted by sorted name over all runs, and their count.
+
+    >>> numbered_groups([["b", "a"], ["c", "a"]])
+    ([array([1, 0]), array([2, 0])], 3)
+    """
+    names = [np.asarray(part).astype(str) for part in groups]
+    known, number = np.unique(np.concatenate(names), return_inverse=True)
+    ends = np.cumsum([len(part) for part in names])[:-1]
+    return [np.asarray(part, dtype=np.int64) for part in np.split(number, ends)], len(known)
+
+
+def group_weights(groups: int, resamples: int, seed: int, *, rows: int) -> Iterator[Values]:
+    """Yield blocks (B, G) of multinomial counts, R rows in all; `rows` bounds the block when weights spread to rows.
+
+    Counting G uniform draws is the multinomial itself, and 8 times faster than `rng.multinomial`.
+    """
+    rng = np.random.default_rng(seed)
+    size = max(1, _BLOCK // max(groups, rows))
+    for start in range(0, resamples, size):
+        block = np.empty((min(size, resamples - start), groups))
+        for weights in block:
+            weights[:] = np.bincount(rng.integers(groups, size=groups), minlength=groups)
+        yield block
+
+
+def ratio_draws(
+    tops: Sequence[Values],
+    bottoms: Sequence[Values],
+    index: Sequence[Numbers],
+    *,
+    groups: int,
+    resamples: int,
+    seed: int,
+) -> Values:
+    """Return draws of sum(w x top) / sum(w x bottom), the weighted means of scores that are means over rows.
+
+    Rows are summed within groups first, so a resample costs one product with k(q + 1) columns whatever n is.
+
+    Args:
+        tops: for each run (n, q).
+        bottoms: for each run (n, q), or (n, 1) when all quantities share it.
+        index: for each run the group of each row.
+        groups: G.
+        resamples: R.
+        seed: of the draws.
+    """
+    top = np.stack([_group_sums(part, number, groups) for part, number in zip(tops, index, strict=True)], axis=1)
+    bottom = np.stack([_group_sums(part, number, groups) for part, number in zip(bottoms, index, strict=True)], axis=1)
+    sums = np.concatenate([top.reshape(groups, -1), bottom.reshape(groups, -1)], axis=1)
+    columns = top[0].size
+    draws = []
+    for weights in group_weights(groups, resamples, seed, rows=0):
+        product = weights @ sums
+        over = product[:, :columns].reshape(-1, *top.shape[1:])
+        under = product[:, columns:].reshape(-1, *bottom.shape[1:])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            draws.append(over / under)
+    return np.concatenate(draws)
+
+
+def _group_sums(values: Values, number: Numbers, groups: int) -> Values:
+    return np.column_stack([np.bincount(number, weights=column, minlength=groups) for column in values.T])
+
+
+def score_draws(
+    metric: Metric,
+    sets: Sequence[Sequence[tuple[Values, Values]]],
+    index: Sequence[Numbers],
+    *,
+    groups: int,
+    resamples: int,
+    seed: int,
+) -> Values:
+    """Return draws of a metric that is no mean over rows; NaN where it does not exist (one class drawn).
+
+    `sets` holds for each run q pairs of labels and predictions, as `Metric.checked` returns them.
+    """
+    longest = max(len(number) for number in index)
+    draws = []
+    for weights in group_weights(groups, resamples, seed, rows=longest):
+        block = np.empty((len(weights), len(sets), len(sets[0])))
+        for s, (pairs, number) in enumerate(zip(sets, index, strict=True)):
+            spread = weights[:, number]
+            for q, pair in enumerate(pairs):
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    block[:, s, q] = metric.values(*pair, spread)
+        draws.append(block)
+    return np.concatenate(draws)
+
+
+def shared_covariance(draws: Values, *, groups: int) -> Values:
+    """Return the covariance under resampled rows that two seeds share, (q, q), from finite draws (R, k, q).
+
+    That is the covariance between the draws of two different seeds, averaged over all pairs of seeds; with one seed its
+    own covariance. The factor G/(G - 1) undoes the bootstrap's division by G.
+    """
+    count, seeds, quantities = draws.shape
+    centred = draws - draws.mean(axis=0)
+    mean = centred.mean(axis=1)
+    shared = mean.T @ mean
+    if seeds > 1:
+        flat = centred.reshape(-1, quantities)
+        shared = (shared * seeds**2 - flat.T @ flat) / (seeds * (seeds - 1))
+    return np.asarray(shared / count * groups / (groups - 1))
