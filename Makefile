@@ -1,5 +1,5 @@
 # Everything a newcomer needs: make demo, make test. No model hub is used; packages come from the configured index.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

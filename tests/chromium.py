@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import select
@@ -55,10 +56,8 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
+        with contextlib.suppress(OSError, EOFError, TimeoutError):
             self.send("Browser.close")
-        except (OSError, EOFError, TimeoutError):
-            pass
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -89,7 +88,9 @@ class Browser:
             self.send(f"{domain}.enable")
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.send("Emulation.setDeviceMetricsOverride", **size)
-        self.send("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.send(
+            "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
         self.send("Page.navigate", url=page.absolute().as_uri())
         if not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._until(lambda message: message.get("method") == "Page.loadEventFired")
@@ -109,7 +110,9 @@ class Browser:
 
     def print(self, path: Path) -> bytes:
         """Write the page as A4 PDF and return it."""
-        pdf = self.send("Page.printToPDF", printBackground=False, paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True)
+        pdf = self.send(
+            "Page.printToPDF", printBackground=False, paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True
+        )
         path.write_bytes(base64.b64decode(pdf["data"]))
         return path.read_bytes()
 

@@ -93,11 +93,14 @@ def curve(task: str, pair: int, method: int, seed: int) -> Curve:
     weak, strong = PAIRS[pair]
     floor, ceiling, students = SCORES[task, pair]
     steps = tuple(range(0, 401, 40))
-    wobble = [0.008 * math.sin(1.7 * seed + 0.9 * i) for i in range(len(steps))]
+    wobble = [0.012 * math.sin(1.7 * seed + 0.9 * i) for i in range(len(steps))]
     top = students[method] + STOPPING["oracle"]
     test = [0.5 + (top - 0.5) * (1 - math.exp(-step / 45)) for step in steps]
-    test = [score - max(0, step - 160) * 0.00006 * (2 - method) + w for score, step, w in zip(test, steps, wobble, strict=True)]
-    weak_val = [0.5 + 0.36 * (1 - math.exp(-step / 70)) + 0.5 * w for step, w in zip(steps, wobble, strict=True)]
+    test = [
+        score - max(0, step - 160) * 0.00006 * (2 - method) + w
+        for score, step, w in zip(test, steps, wobble, strict=True)
+    ]
+    weak_val = [0.5 + 0.36 * (1 - math.exp(-step / 70)) + 0.7 * w for step, w in zip(steps, wobble, strict=True)]
     return Curve(
         task=task,
         weak=weak,

@@ -26,7 +26,7 @@ def take(inputs: Inputs, rows: Array) -> Inputs:
     """Return the given rows (positions) of the inputs, in that order."""
     if isinstance(inputs, np.ndarray):
         return inputs[rows]
-    return tuple(inputs[i] for i in rows)  # type: ignore[return-value]  # a tuple of the same element type
+    return tuple(inputs[i] for i in rows)
 
 
 def positions(ids: Sequence[str], wanted: Sequence[str], *, what: str) -> NDArray[np.int64]:
@@ -243,7 +243,8 @@ class Predictions:
         """Return predictions for the given ids at a point of training; -1 is the end, for which any row will do."""
         if point in (-1, len(self.steps) - 1):
             return self.on(ids)
-        return self.watched[point][positions(self.watched_ids, ids, what="the watched predictions")]
+        values: Values = self.watched[point, positions(self.watched_ids, ids, what="the watched predictions")]
+        return values
 
     def save(self, folder: Path) -> None:
         """Write the predictions, and the weights when there are any to keep, into an existing folder."""

@@ -49,8 +49,8 @@ def plan(study: Study, store: Store, *, read_rows: bool = True) -> Plan:
     Raises:
         StudyError: with every problem of the study.
     """
-    if problems := problems_of(study, read_rows=False):
-        raise StudyError(problems)
+    if problems_of(study, read_rows=False):
+        raise StudyError(problems_of(study, read_rows=read_rows))
     made = lookup(study.resolve(), store)
     known_rows = all(node.key in made.cached for node in made.nodes.values() if node.spec.kind == "data")
     if read_rows and not known_rows and (problems := problems_of(study)):

@@ -8,6 +8,7 @@ valid; a lock file in the tests fails when a default changes without a new versi
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import importlib
 import json
@@ -23,6 +24,7 @@ from surpass.registry import REGISTRIES
 
 Json = Any  # JSON has no finite type in Python's type language
 KEY_DIGITS = 20
+HIDDEN_FIELDS = frozenset({"digest", "fingerprint"})  # identities that `resolve` fills: no name for people
 CORE = {
     "data": "surpass.splits:Data",
     "features": "surpass.stages:Features",
@@ -57,15 +59,18 @@ class Spec:
         if cls.family and "kind" not in cls.__dict__:
             package, _, name = cls.__module__.rpartition(".")
             own = package == f"surpass.{cls.family}s" and name != "base"
+            module = "__main__" if cls.__module__ == "__mp_main__" else cls.__module__  # a script, seen by its workers
             # A third party's plug-in is known by where it lives, so that it has one key however it was looked up.
-            cls.kind = f"{cls.family}/" + (name.replace("_", "-") if own else f"{cls.__module__}:{cls.__qualname__}")
+            cls.kind = f"{cls.family}/" + (name.replace("_", "-") if own else f"{module}:{cls.__qualname__}")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = _coerced(getattr(self, field.name), _hints(type(self))[field.name])
-            object.__setattr__(self, field.name, value)
-            if complaint := _complaint(value, _hints(type(self))[field.name], field.metadata):
-                raise SpecError(f"{describe_kind(self)}: {field.name}={value!r}, but {complaint}.")
+        cls: Any = type(self)  # mypy does not take the class of a frozen dataclass for hashable, which _hints needs
+        hints = _hints(cls)
+        values = {f.name: _coerced(getattr(self, f.name), hints[f.name]) for f in dataclasses.fields(self)}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if problems := field_problems(cls, values):
+            raise SpecError(f"{describe_kind(self)}: {'; '.join(problems)}.")
 
     def resolve(self) -> Self:
         """Return this spec with everything that depends on sources or machines written into fields.
@@ -94,24 +99,53 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
+def field_problems(cls: Any, values: Mapping[str, Any], *, leave_out: tuple[str, ...] = ()) -> list[str]:
+    """Return what is wrong with each of the values meant for fields of `cls`: unknown field, wrong type, out of range."""
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.name not in leave_out}
+    known = [name for name in fields if name not in HIDDEN_FIELDS]
+    found = []
+    for name, value in values.items():
+        if name not in fields:
+            close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            found.append(f"unknown field '{name}'.{hint} Allowed: {', '.join(known) or 'none'}")
+            continue
+        type_hint = _hints(cls)[name]
+        if complaint := _complaint(_coerced(value, type_hint), type_hint, fields[name].metadata):
+            found.append(f"{name}={value!r}, but {complaint}")
+    return found
+
+
 def _coerced(value: Any, hint: Any) -> Any:
     """Return lists as tuples and whole numbers as floats where the field says float: one value, one key."""
     if isinstance(value, list | tuple):
-        item = next((a for a in typing.get_args(hint) if a is not Ellipsis), Any)
-        return tuple(_coerced(element, item) for element in value)
+        return tuple(map(_coerced, value, _item_hints(hint, len(value))))
     if isinstance(value, int) and not isinstance(value, bool) and _accepts(hint, float) and not _accepts(hint, int):
         return float(value)
-    return value
+    return 0.0 if type(value) is float and value == 0 else value  # -0.0 equals 0.0, but is written otherwise
+
+
+def _item_hints(hint: Any, n: int) -> tuple[Any, ...]:
+    """Return the types of the n items of a tuple whose type is `hint`, or one of whose types is a tuple."""
+    found = next((h for h in (hint, *typing.get_args(hint)) if typing.get_origin(h) is tuple), tuple[Any, ...])
+    args = typing.get_args(found)
+    return args if len(args) == n and Ellipsis not in args else args[:1] * n
 
 
 def _accepts(hint: Any, kind: type) -> bool:
     return hint is kind or (isinstance(hint, types.UnionType) and kind in typing.get_args(hint))
 
 
+def _finite(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _complaint(value: Any, hint: Any, ranges: Mapping[str, float | None]) -> str | None:
     if not _matches(value, hint):
         return f"allowed is {describe_type(hint)}"
-    if isinstance(value, float) and not math.isfinite(value):
+    if not _finite(value):
         return "a finite number is needed"
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high, above = ranges.get("low"), ranges.get("high"), ranges.get("above")
@@ -170,8 +204,10 @@ def encode(spec: Spec) -> dict[str, Json]:
     found: dict[str, Json] = {"kind": spec.kind, "version": spec.version}
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
-        if field.default is dataclasses.MISSING or value != field.default or type(value) is not type(field.default):
-            found[field.name] = _encode_value(value)
+        written = _encode_value(value)
+        # compared as written: 1, 1.0 and True are equal, also inside tuples, but they are not one value
+        if field.default is dataclasses.MISSING or repr(written) != repr(_encode_value(field.default)):
+            found[field.name] = written
     return found
 
 
@@ -241,9 +277,6 @@ def name_of(spec: Spec) -> str:
     ]
     name = REGISTRIES[spec.family].display(spec.kind) if spec.family else spec.kind
     return f"{name}({', '.join(options)})" if options else name
-
-
-HIDDEN_FIELDS = frozenset({"digest", "fingerprint"})  # identities that `resolve` fills: no name for people
 
 
 def _short(value: Any) -> str:

@@ -105,13 +105,14 @@ def _read(task: Task) -> tuple[list[_Row], dict[str, int]]:
             facts["left_out"] += 1
             continue
         _check_label(task, example, classes)
-        name = example.id or _digest(repr(example.input))
+        name = example.id or _digest(_written(example.input))
+        row = _Row(name, example, example.group or name)
         if name in found:
             facts["repeated"] += 1
             if found[name].example.label != example.label:
                 conflicts.add(name)
-            continue
-        found[name] = _Row(name, example, example.group or name)
+            row = min(found[name], row, key=_repeat_order)  # the same one stays, however the rows are ordered
+        found[name] = row
     for name in conflicts:  # the same input with two labels has no ground truth
         del found[name]
     return list(found.values()), {**facts, "conflicting": len(conflicts), "usable": len(found)}
@@ -138,6 +139,15 @@ def _pools(rows: list[_Row], data: Data) -> dict[str, list[_Row]]:
             )
         pools[part or ("train" if _place(row.group, "cut") < data.train_share else "test")].append(row)
     return pools
+
+
+def _written(value: Any) -> str:
+    """Return an input in full as text; NumPy's own text of a large array leaves out its middle."""
+    return repr((value.shape, value.tolist()) if isinstance(value, np.ndarray) else value)
+
+
+def _repeat_order(row: _Row) -> tuple[str, str, str]:
+    return row.example.part, row.group, _written(row.example.input)
 
 
 def _digest(text: str) -> str:
@@ -187,8 +197,32 @@ def _two_ends(groups: list[list[_Row]], sizes: dict[str, int], *, classes: int) 
                     left[label] -= 1
                     rows.append(row)
                     used.add(i)
-        taken[name] = rows
+        taken[name] = _interleaved(rows) if classes else rows
     return taken
+
+
+def _interleaved(rows: list[_Row]) -> list[_Row]:
+    """Return the rows class by class in turn, so that the first n of them are what a split of n rows holds."""
+    seen: Counter[int] = Counter()
+    turn: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        label = row.example.label
+        turn[row.id] = (seen[label], label)
+        seen[label] += 1
+    return sorted(rows, key=lambda row: turn[row.id])
+
+
+def _largest(groups: list[list[_Row]], sizes: dict[str, int], *, classes: int) -> dict[str, int]:
+    """Return the largest sizes in the proportion of `sizes` that the groups have rows for."""
+    total = sum(sizes.values())
+    fits, fails = 0, total
+    while fails - fits > 1:  # what fits at some total fits at every smaller one
+        middle = (fits + fails) // 2
+        tried = {name: n * middle // total for name, n in sizes.items()}
+        taken = _two_ends(groups, tried, classes=classes)
+        enough = all(len(taken[name]) == n for name, n in tried.items())
+        fits, fails = (middle, fails) if enough else (fits, middle)
+    return {name: n * fits // total for name, n in sizes.items()}
 
 
 def _shortage(taken: dict[str, list[_Row]], sizes: dict[str, int], pool: list[_Row], data: Data) -> str | None:
@@ -198,16 +232,19 @@ def _shortage(taken: dict[str, list[_Row]], sizes: dict[str, int], pool: list[_R
     classes = _quota_classes(data)
     counts = Counter(row.example.label for row in pool)
     most = classes * min(counts.get(c, 0) for c in range(classes)) if classes else len(pool)
-    names = [f"n_{name}" for name in sizes]
-    asked = " and ".join(f"{name}={n}" for name, n in zip(names, sizes.values(), strict=True))
+    seed = data.seed if "weak" in sizes else 0
+    fitting = _largest(_ranked(pool, seed), sizes, classes=classes)
+    asked, fit = (" and ".join(f"n_{name}={n}" for name, n in each.items() if sizes[name]) for each in (sizes, fitting))
     side = "training" if "weak" in sizes else "evaluation"
     balanced = " in equal numbers of each class" if classes else ""
     share = data.train_share if side == "training" else 1 - data.train_share
-    text = (
-        f"{asked}, but task '{data.task.label()}' has {most} rows{balanced} on its {side} side "
-        f"(train_share gives it {share:.0%} of the rows). Lower {' + '.join(names)} to at most {most}, or change train_share"
+    cut = any(not row.example.part for row in pool)
+    ways = ["change train_share"] * cut + ["set balance: false"] * bool(classes)
+    return (
+        f"{asked}, but task '{data.task.label()}' has {most} rows{balanced} on its {side} side"
+        f"{f' (train_share gives it {share:.0%} of the rows)' if cut else ''}. "
+        f"The largest that fit in this proportion are {fit}. {', or '.join(['Lower them', *ways])}."
     )
-    return text + (", or set balance: false." if classes else ".")
 
 
 def _shifted(pool: list[_Row], data: Data) -> list[_Row]:

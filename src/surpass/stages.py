@@ -129,9 +129,9 @@ def joined(training: Splits, evaluation: Splits) -> Splits:
     left, right = training.rows, evaluation.rows
     inputs: Inputs
     if isinstance(left.inputs, np.ndarray):
-        inputs = np.concatenate([x for x in (left.inputs, right.inputs) if len(x)])  # type: ignore[list-item]
+        inputs = np.concatenate([x for x in (left.inputs, right.inputs) if len(x)])
     else:
-        inputs = (*left.inputs, *right.inputs)  # type: ignore[assignment]  # both halves hold the same kind of input
+        inputs = (*left.inputs, *right.inputs)
     rows = Rows(left.ids + right.ids, inputs, np.concatenate([left.labels, right.labels]), left.groups + right.groups)
     split = training.split + evaluation.split
     return Splits(rows, split, training.target, training.classes, {**evaluation.facts, **training.facts})
@@ -165,7 +165,10 @@ def _fit(
     fitted = spec.model.fit(work, runtime)
     known = splits.part(*dict.fromkeys((spec.train_split, "transfer")))
     values = fitted.predict(_inputs(known, reading))
-    end = fitted.watched[-1] if fitted.watched.shape[1] else fitted.predict(_inputs(watched, reading))
+    if fitted.watched.shape[1] or not len(watched):
+        end = fitted.watched[-1].reshape(len(watched), values.shape[1])
+    else:
+        end = fitted.predict(_inputs(watched, reading))
     where = dict(zip(splits.rows.ids, splits.split, strict=True))
     ids = known.ids + watched.ids
     return Predictions(

@@ -57,7 +57,7 @@ class Store:
                         f"store '{root}' has layout {layout!r}; this version of surpass reads layout {LAYOUT}. "
                         "Give another folder with --store."
                     )
-            elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+            elif root.exists() and _holds_other_things(root):
                 raise StoreError(
                     f"'{root}' is not a surpass store: it has no {MARKER} and is not empty. "
                     "Give an empty or new folder with --store."
@@ -76,12 +76,12 @@ class Store:
     def manifest(self, kind: str, key: str) -> dict[str, Any] | None:
         """Return an artifact's manifest, or None when there is no such artifact."""
         try:
-            found: dict[str, Any] = json.loads((self.path(kind, key) / MANIFEST).read_text(encoding="utf-8"))
+            found: Any = json.loads((self.path(kind, key) / MANIFEST).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError):
-            return {"files": {MANIFEST: {"bytes": -1, "sha256": "unreadable"}}}
-        return found
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def find(self, prefix: str) -> list[tuple[str, str]]:
         """Return (kind, key) of the artifacts whose key begins with `prefix`."""
@@ -97,8 +97,10 @@ class Store:
         manifest = self.manifest(kind, key)
         if manifest is None:
             return None
+        if not manifest.get("files") or manifest.get("key", key) != key:
+            return f"{MANIFEST} is not the manifest of this artifact"
         folder = self.path(kind, key)
-        for name, fact in manifest.get("files", {}).items():
+        for name, fact in manifest["files"].items():
             file = folder / name
             if not file.is_file():
                 return f"{name} is missing"
@@ -155,12 +157,7 @@ class Store:
             temporary.rename(target)
             _sync(target.parent)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreError(
-                    f"no space left while writing {kind} {key} to '{self.root}'. Free some space or give another folder "
-                    "with --store; what was finished is kept."
-                ) from error
-            raise StoreError(f"{kind} {key} cannot be written to '{self.root}': {error}.") from error
+            raise self._unwritable(f"{kind} {key}", error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -170,9 +167,24 @@ class Store:
         from filelock import FileLock
 
         folder = self.root / "locks" / key[:2]
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{key}.lock"):
+        lock = FileLock(folder / f"{key}.lock")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise self._unwritable(f"the lock of {key}", error) from error
+        try:
             yield
+        finally:
+            lock.release()
+
+    def _unwritable(self, what: str, error: OSError) -> StoreError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StoreError(
+                f"no space left while writing {what} to '{self.root}'. Free some space or give another folder "
+                "with --store; what was finished is kept."
+            )
+        return StoreError(f"{what} cannot be written to '{self.root}': {error}. Give a writable folder with --store.")
 
     def timings(self) -> dict[str, list[float]]:
         """Return the seconds of finished stages by the name of like stages, as `note_timing` wrote them."""
@@ -198,6 +210,14 @@ class Store:
 
     def _temporary(self, key: str) -> Path:
         return self.root / "tmp" / f"{key}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _holds_other_things(root: Path) -> bool:
+    """Return whether a folder without a marker is not ours; another process may be about to write the marker."""
+    if not root.is_dir():
+        return True
+    others = [path for path in root.iterdir() if path.name != MARKER and not path.name.startswith(f".{MARKER}-")]
+    return bool(others) and not (root / MARKER).is_file()
 
 
 def _sha256(file: Path) -> str:

@@ -12,7 +12,7 @@ from surpass.labels.gold import Gold
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
 from surpass.models.base import Model
-from surpass.spec import Spec, option
+from surpass.spec import Spec, field_problems, option
 from surpass.splits import Data
 from surpass.stages import Fit, Label, Stage
 from surpass.tasks.base import Task
@@ -46,6 +46,7 @@ class Pair(Spec):
         super().__post_init__()
         if not isinstance(self.weak, Model | LabelSource):
             raise SpecError(f"pair: weak is a {self.weak.kind}; a model or a label source is needed.")
+        _check_data("pair", self.data)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ class Study(Spec):
         for name in ("tasks", "pairs", "methods"):
             if not getattr(self, name):
                 raise SpecError(f"study: {name} is empty; at least one is needed.")
+        _check_data("study", self.data)
 
     def seed_range(self) -> range:
         """Return the seeds of the study."""
@@ -107,7 +109,12 @@ class Study(Spec):
 
 
 def _pairs(value: Any) -> Any:
-    return tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+    return tuple(sorted((str(name), item) for name, item in value.items())) if isinstance(value, Mapping) else value
+
+
+def _check_data(where: str, options: tuple[tuple[str, Any], ...]) -> None:
+    if problems := field_problems(Data, dict(options), leave_out=("task",)):
+        raise SpecError(f"{where}: data: {'; '.join(problems)}.")
 
 
 class Cell(NamedTuple):

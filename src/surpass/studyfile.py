@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib.util
 import inspect
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from surpass.errors import DataError, SpecError, StudyError, SurpassError
+from surpass.labels.base import LabelSource
+from surpass.methods.base import Method
+from surpass.methods.soft import Soft
 from surpass.metrics import for_kind
+from surpass.models.base import Model
 from surpass.registry import REGISTRIES
-from surpass.spec import Spec
+from surpass.spec import HIDDEN_FIELDS, Spec, describe_kind, field_problems
 from surpass.splits import Data, make_splits
 from surpass.study import Pair, Study
 from surpass.tasks.base import Task
@@ -34,12 +38,28 @@ def read(source: str | Path) -> Study:
 
     path = Path(text)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise StudyError([f"study file '{path}' cannot be read: {error.strerror or error}. Give a YAML file."]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StudyError([f"study file '{path}' is not valid YAML: {' '.join(str(error).split())}."]) from error
     return parse(data)
+
+
+def _loader() -> type[Any]:
+    """Return a safe loader that reads YAML as people write it: `on` and `no` are words, and 1e-3 is a number."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own way
+            first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:bool"]
+            for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|false|False)$"), list("tTfF"))
+    number = re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    return Loader
 
 
 def _from_python(source: str) -> Study:
@@ -72,17 +92,29 @@ def parse(data: Any) -> Study:
             values[name] = tuple(_pair(i, item, problems) for i, item in enumerate(_listed(value), 1))
         else:
             values[name] = value
-    _check_fields(Study, values, "study", problems)
-    _check_fields(Data, dict(values.get("data") or {}), "data", problems, leave_out=("task",))
+    _check_fields(Study, values, "study", problems, built=("tasks", "pairs", "methods", "data"))
+    _check_data(values.get("data"), "data", problems)
     if problems:
-        raise StudyError(problems)
+        raise StudyError([*problems, *_problems_of_the_rest(values)])
     try:
-        study = Study(**values)
-        for task in study.tasks:
-            study.data_of(task, study.pairs[0], study.first_seed)
+        return Study(**values)
     except SurpassError as error:
         raise StudyError([str(error)]) from error
-    return study
+
+
+def _problems_of_the_rest(values: Mapping[str, Any]) -> list[str]:
+    """Return what else is wrong in a study some of whose parts cannot be read, looking at those that can."""
+    data = values.get("data")
+    options = dict(data) if isinstance(data, Mapping) else {}
+    sound = {name: v for name, v in options.items() if not field_problems(Data, {name: v}, leave_out=("task",))}
+    tasks = tuple(task for task in values.get("tasks", ()) if isinstance(task, Task))
+    pairs = [pair for pair in values.get("pairs", ()) if isinstance(pair, Pair)]
+    if len(tasks) < len(values.get("tasks", ())):
+        pairs = [dataclasses.replace(pair, tasks=()) for pair in pairs]
+    methods = tuple(method for method in values.get("methods", ()) if isinstance(method, Method)) or (Soft(),)
+    if not tasks or not pairs:
+        return []
+    return problems_of(Study(name="parts", tasks=tasks, pairs=tuple(pairs), methods=methods, data=tuple(sound.items())))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -103,8 +135,8 @@ def _pair(number: int, item: Any, problems: list[str]) -> Pair | None:
         values["methods"] = tuple(_component("method", entry, problems) for entry in _listed(values["methods"]))
     if "tasks" in values:
         values["tasks"] = tuple(_listed(values["tasks"]))
-    _check_fields(Pair, values, where, problems)
-    _check_fields(Data, dict(values.get("data") or {}), f"{where}: data", problems, leave_out=("task",))
+    _check_fields(Pair, values, where, problems, built=("weak", "strong", "methods", "data"))
+    _check_data(values.get("data"), f"{where}: data", problems)
     return _built(Pair, values, where, problems) if len(problems) == before else None
 
 
@@ -127,8 +159,8 @@ def _component(family: str, item: Any, problems: list[str]) -> Spec | None:
         problems.append(str(error))
         return None
     where = f"{family} '{item[family]}'"
-    values = {name: _nested(value, problems) for name, value in item.items() if name != family}
-    _check_fields(cls, values, where, problems)
+    values = {str(name): _nested(value, problems) for name, value in item.items() if name != family}
+    _check_fields(cls, values, where, problems, built=tuple(values) if len(problems) > before else ())
     return _built(cls, values, where, problems) if len(problems) == before else None
 
 
@@ -146,21 +178,22 @@ def _nested(value: Any, problems: list[str]) -> Any:
 
 
 def _check_fields(
-    cls: type[Spec], values: Mapping[str, Any], where: str, problems: list[str], leave_out: tuple[str, ...] = ()
+    cls: type[Spec], values: Mapping[str, Any], where: str, problems: list[str], built: tuple[str, ...] = ()
 ) -> None:
-    """Add a problem for each unknown field and each missing one."""
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.name not in leave_out}
-    known = [name for name in fields if name not in ("digest", "fingerprint")]
-    for name in values:
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            problems.append(f"{where}: unknown field '{name}'.{hint} Allowed: {', '.join(known) or 'none'}.")
-    if leave_out:
-        return
+    """Add a problem for each unknown field, each missing one, and each wrong value but those in `built`."""
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    plain = {name: value for name, value in values.items() if name not in built or name not in fields}
+    problems += [f"{where}: {text}." for text in field_problems(cls, plain, leave_out=tuple(HIDDEN_FIELDS))]
     for name, field in fields.items():
         if field.default is dataclasses.MISSING and name not in values:
             problems.append(f"{where}: field '{name}' is missing.")
+
+
+def _check_data(options: Any, where: str, problems: list[str]) -> None:
+    if options is not None and not isinstance(options, Mapping):
+        problems.append(f"{where} is {options!r}; a mapping such as {{n_weak: 1000}} is needed.")
+        return
+    problems += [f"{where}: {text}." for text in field_problems(Data, options or {}, leave_out=("task",))]
 
 
 def _built(cls: type[Spec], values: Mapping[str, Any], where: str, problems: list[str]) -> Any:
@@ -175,7 +208,7 @@ def _built(cls: type[Spec], values: Mapping[str, Any], where: str, problems: lis
 def problems_of(study: Study, *, read_rows: bool = True) -> list[str]:
     """Return every reason why the study cannot run here: sources, models, methods, kinds, and too few rows."""
     found: list[str] = []
-    for spec in (*study.tasks, *(spec for pair in study.pairs for spec in (pair.weak, pair.strong))):
+    for spec in (*study.tasks, *study.methods, *(spec for pair in study.pairs for spec in (pair.weak, pair.strong))):
         found += _source_problems(spec)
     names = [task.label() for task in study.tasks]
     found += [f"task '{name}' stands twice in tasks. Leave one out." for name in set(names) if names.count(name) > 1]
@@ -184,7 +217,7 @@ def problems_of(study: Study, *, read_rows: bool = True) -> list[str]:
         found += [f"pair {number}: task '{name}' is not in the study, which has {', '.join(names)}." for name in unknown]
         for task in study.tasks_of(pair):
             found += [f"pair {number}, {text}" for text in _mismatches(study, pair, task)]
-    if read_rows and not found:
+    if read_rows:
         found += _row_problems(study)
     return list(dict.fromkeys(found))
 
@@ -203,31 +236,40 @@ def _source_problems(spec: Spec) -> list[str]:
 def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
     """Return what the pair's models and methods cannot do for a task."""
     found = []
-    sides = [pair.weak, pair.strong]
-    for model in (side for side in sides if side.family == "model"):
-        name = model.kind.partition("/")[2]
-        if task.target not in model.targets:  # type: ignore[attr-defined]
-            allowed = ", ".join(sorted(model.targets))  # type: ignore[attr-defined]
-            found.append(f"model '{name}' cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
-        if task.input not in model.inputs:  # type: ignore[attr-defined]
-            allowed = ", ".join(sorted(model.inputs))  # type: ignore[attr-defined]
-            found.append(f"model '{name}' cannot read task '{task.label()}', whose input is {task.input}; it reads {allowed}.")
+    for part in (*_parts(pair.weak), pair.strong):
+        name = describe_kind(part)
+        if task.target not in part.targets:
+            allowed = ", ".join(sorted(part.targets))
+            found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
+        if isinstance(part, Model) and task.input not in part.inputs:
+            allowed = ", ".join(sorted(part.inputs))
+            found.append(f"{name} cannot read task '{task.label()}', whose input is {task.input}; it reads {allowed}.")
     for method in study.methods_of(pair):
-        name, strong = method.kind.partition("/")[2], pair.strong
+        name, strong = describe_kind(method), pair.strong
         if missing := method.needs - strong.can:
             what = "gradient training on its loss" if "custom_loss" in missing else "frozen features"
             able = [n for n in REGISTRIES["model"].names() if n in ("hf", "probe")]
             found.append(
-                f"method '{name}' needs {what}, which model '{strong.kind.partition('/')[2]}' cannot do as it is set. "
+                f"{name} needs {what}, which {describe_kind(strong)} cannot do as it is set. "
                 f"Use method soft or hard, or a gradient-trained model ({', '.join(able)}; for probe set solver: adam)."
             )
         if task.target not in method.targets:
-            found.append(f"method '{name}' cannot serve task '{task.label()}', which is {task.target}.")
+            found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}.")
     wrong = [m for m in study.metrics if m not in for_kind(task.target)]
     found += [
         f"metric '{m}' is not one for {task.target}; allowed are {', '.join(for_kind(task.target))}." for m in wrong
     ]
     return found
+
+
+def _parts(spec: Spec) -> list[Model | LabelSource]:
+    """Return a model, or a label source and the models and sources inside it."""
+    if isinstance(spec, Model):
+        return [spec]
+    values = [getattr(spec, field.name) for field in dataclasses.fields(spec)]
+    flat = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+    own = [spec] if isinstance(spec, LabelSource) else []
+    return [*own, *(part for item in flat if isinstance(item, Spec) for part in _parts(item))]
 
 
 def _row_problems(study: Study) -> list[str]:
@@ -236,6 +278,8 @@ def _row_problems(study: Study) -> list[str]:
     seen: set[Data] = set()
     for pair in study.pairs:
         for task in study.tasks_of(pair):
+            if task.problem():
+                continue
             data = study.data_of(task, pair, study.first_seed)
             for half in (data.training(), data.evaluation()):
                 if half in seen:
@@ -246,7 +290,7 @@ def _row_problems(study: Study) -> list[str]:
                 except DataError as error:
                     found.append(str(error))
             sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
-            needs_weak = pair.weak.family == "model"
+            needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
             found += [
                 f"{name}=0, but every study needs {name[2:]} rows. Set data: {{{name}: ...}}."
                 for name, n in sizes.items()
@@ -260,7 +304,7 @@ def defaults_of(cls: type[Spec]) -> dict[str, Any]:
     return {
         field.name: None if field.default is dataclasses.MISSING else field.default
         for field in dataclasses.fields(cls)
-        if field.name not in ("digest", "fingerprint")
+        if field.name not in HIDDEN_FIELDS
     }
 
 

@@ -25,7 +25,8 @@ class _Worker:
 
     def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("spawn")
-        self.job, self.task, self.affinity, self.deaths = job, None, "", 0  # type: tuple[Job, Task | None, str, int]
+        self.job, self.affinity = job, ""
+        self.task: Task | None = None
         self.pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, job), daemon=True)
         with _thread_environment(job.runtime.threads):
@@ -81,7 +82,18 @@ class Workers:
         if not fitting and len(self._workers) < len(self._jobs):
             self._workers.append(_Worker(self._jobs[len(self._workers)]))
             fitting = self._workers[-1:]
-        (fitting or idle)[0].send(task)
+        worker = (fitting or idle)[0]
+        try:
+            worker.send(task)
+        except OSError:  # it died while it was idle
+            self._replace(worker).send(task)
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        """Return a fresh worker in the place of a dead one."""
+        worker.stop()
+        fresh = _Worker(worker.job)
+        self._workers[self._workers.index(worker)] = fresh
+        return fresh
 
     def wait(self) -> list[Outcome]:
         """Wait for a worker to finish or die."""
@@ -92,8 +104,7 @@ class Workers:
             task = worker.task
             outcome = worker.receive()
             if not worker.process.is_alive() and task is not None:
-                replacement = _Worker(worker.job)
-                self._workers[self._workers.index(worker)] = replacement
+                replacement = self._replace(worker)
                 if outcome.status == "failed" and task.key not in self._retried:
                     self._retried.add(task.key)
                     replacement.send(task)

@@ -43,6 +43,13 @@ class LabelSource(Spec):
         return name_of(self)
 
 
+def one_hot(label: int, classes: int) -> Values:
+    """Return the values, (C,), of a row that is certainly of one class."""
+    values: Values = np.zeros(classes)
+    values[label] = 1.0
+    return values
+
+
 def gold_values(splits: Splits) -> Values:
     """Return ground truth as values: (n, C) one-hot for classification, (n, 1) numbers otherwise."""
     labels = splits.rows.labels

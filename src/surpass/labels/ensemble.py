@@ -10,7 +10,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Splits
 from surpass.errors import SpecError
-from surpass.labels.base import LabelSource, as_predictions
+from surpass.labels.base import LabelSource
 from surpass.spec import Spec
 
 
@@ -36,8 +36,11 @@ class Ensemble(LabelSource):
         return self.members
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
-        """Return the combined labels of the members, joined by row id."""
-        stacked = np.stack([member.on(splits.rows.ids) for member in sources])
+        """Return the combined labels, joined by row id, for the rows that every member knows."""
+        held = set(splits.rows.ids).intersection(*(member.ids for member in sources))
+        rows = [i for i, name in enumerate(splits.rows.ids) if name in held]
+        ids, split = (tuple(column[i] for i in rows) for column in (splits.rows.ids, splits.split))
+        stacked = np.stack([member.on(ids) for member in sources])
         if self.combine == "vote" and splits.target == "classification":
             stacked = np.eye(stacked.shape[2])[stacked.argmax(axis=2)]
-        return as_predictions(splits, stacked.mean(axis=0), what="the ensemble")
+        return Predictions(ids, split, stacked.mean(axis=0))

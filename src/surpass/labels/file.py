@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from surpass.artifacts import Predictions, Splits, Values
 from surpass.errors import AlignmentError, DataError
-from surpass.labels.base import LabelSource
+from surpass.labels.base import LabelSource, one_hot
 from surpass.tasks.base import Row, file_digest, read_rows
 
 
@@ -31,7 +33,7 @@ class File(LabelSource):
     column: str = "label"
     columns: tuple[str, ...] = ()
     on: str = "id"
-    join: str = "id"
+    join: Literal["id", "text"] = "id"
     digest: str = ""
 
     def resolve(self) -> File:
@@ -40,11 +42,12 @@ class File(LabelSource):
 
     def problem(self) -> str | None:
         """Return what is wrong with the path or its columns, or None."""
-        if self.join not in ("id", "text"):
-            return f"label 'file': join={self.join!r}; allowed are 'id' and 'text'."
         if not Path(self.path).is_file():
             return f"label 'file': '{self.path}' is not there. Give the path of a .csv or .jsonl file."
-        first = next(read_rows(Path(self.path)), {})
+        try:
+            first = next(read_rows(Path(self.path)), {})
+        except DataError as error:
+            return f"label 'file': {error}"
         missing = [name for name in (self.on, *(self.columns or (self.column,))) if name not in first]
         if missing:
             return (
@@ -56,11 +59,18 @@ class File(LabelSource):
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         """Return the file's labels for the rows it knows; all rows of transfer and test must be among them."""
         wanted = splits.rows.ids if self.join == "id" else splits.rows.inputs
-        names = {name: i for i, name in enumerate(wanted)}
+        places: dict[object, list[int]] = defaultdict(list)
+        for i, name in enumerate(wanted):
+            places[name].append(i)
         values: dict[int, Values] = {}
         for line, row in enumerate(read_rows(Path(self.path)), 1):
-            if (at := names.get(str(row[self.on]))) is not None:
-                values[at] = self._value(row, line, splits)
+            for at in places.get(str(row.get(self.on)), ()):
+                value = self._value(row, line, splits)
+                if not np.array_equal(values.setdefault(at, value), value):
+                    raise DataError(
+                        f"label 'file': line {line + 1} of '{self.path}' labels {row[self.on]!r} again, with another value. "
+                        "Keep one label per row."
+                    )
         for name in ("transfer", "test"):
             absent = [i for i, split in enumerate(splits.split) if split == name and i not in values]
             if absent:
@@ -75,25 +85,29 @@ class File(LabelSource):
     def _value(self, row: Row, line: int, splits: Splits) -> Values:
         """Return one row's label as probabilities, (C,), or as a number, (1,)."""
         where = f"label 'file': line {line + 1} of '{self.path}'"
+        classes = splits.classes
+        cells = [row.get(name) for name in self.columns or (self.column,)]
+        text = str(cells[0]).strip()
+        if not self.columns and text in classes:
+            return one_hot(classes.index(text), len(classes))
         try:
-            if self.columns:
-                value = np.array([float(row[name]) for name in self.columns])
-            elif splits.target != "classification":
-                return np.array([float(row[self.column])])
-            elif (text := str(row[self.column]).strip()) in splits.classes:
-                return np.eye(len(splits.classes))[splits.classes.index(text)]
-            elif float(text).is_integer() and 0 <= float(text) < len(splits.classes):
-                return np.eye(len(splits.classes))[int(float(text))]
-            else:
-                value = np.array([1 - float(text), float(text)])
+            value = np.array([float(str(cell)) for cell in cells])
         except ValueError:
-            allowed = ", ".join(splits.classes)
+            value = np.array([np.nan])
+        if not np.isfinite(value).all():
+            allowed = "numbers" if self.columns or not classes else f"{', '.join(classes)}, a class index, or numbers"
+            raise DataError(f"{where} has {', '.join(map(repr, cells))}; allowed are {allowed}.")
+        if splits.target != "classification":
+            return value
+        if not self.columns:
+            number = float(value[0])
+            if number.is_integer() and 0 <= number < len(classes):
+                return one_hot(int(number), len(classes))
+            value = np.array([1 - number, number])
+        if len(value) != len(classes) or (value < 0).any() or abs(value.sum() - 1) > 1e-3:
             raise DataError(
-                f"{where} has {row[self.column]!r}; allowed are {allowed}, a class index, or numbers."
-            ) from None
-        if len(value) != len(splits.classes) or (value < 0).any() or abs(value.sum() - 1) > 1e-3:
-            raise DataError(
-                f"{where} gives {np.array2string(value, precision=4)}, which are not {len(splits.classes)} probabilities "
+                f"{where} gives {np.array2string(value, precision=4)}, which are not {len(classes)} probabilities "
                 "that sum to 1."
             )
-        return value / value.sum()
+        shares: Values = value / value.sum()
+        return shares

@@ -78,6 +78,7 @@ class Classifier(nn.Module):
         with _lower.autocast(self.backbone):
             if self.upper is not None:
                 self.upper.give(states if states is not None else _backbone.hidden(self.backbone, batch, self.depth))
+            _backbone.choose_attention(self.body, batch, training=torch.is_grad_enabled())
             found = self.body(**batch).last_hidden_state
         if self.upper is not None:
             self.upper.give(None)
@@ -92,7 +93,8 @@ class Classifier(nn.Module):
     def logits(self, rows: Rows, runtime: Runtime) -> Tensor:
         """Return the logits of all rows, (n, C), in their order."""
         found = torch.zeros(len(rows.tokens.ids), self.shape.columns, device=self.backbone.device)
-        for chosen in _backbone.batches(rows.tokens.lengths, runtime, self.backbone.device):
+        budget = _backbone.forward_budget(runtime, self.backbone.device)
+        for chosen in _backbone.batches(rows.tokens.lengths, budget):
             found[chosen] = self(*rows.batch(chosen))[0]
         return found
 
@@ -170,6 +172,9 @@ def _with_adapters(body: Any, backbone: Backbone, shape: Shape, depth: int) -> A
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft 0.21 reads a name that transformers 5.23 deprecates
         adapted = peft.get_peft_model(body, config)
+    for module in adapted.modules():
+        if isinstance(module, peft.tuners.lora.LoraLayer):
+            module.cast_input_dtype_enabled = False  # autocast does it; peft would copy every input to fp32 and back
     adapted.peft_config["default"].base_model_name_or_path = backbone.reference
     return adapted
 

@@ -23,7 +23,7 @@ def encode(encoder: Encoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[
     width = backbone.width * (1 + (encoder.pool == "last+mean"))
     vectors = np.zeros((len(lengths), width), dtype=np.float32)
     done, total = 0, max(1, int(lengths.sum()))
-    for rows in _backbone.batches(lengths, runtime, backbone.device):
+    for rows in _backbone.batches(lengths, _backbone.forward_budget(runtime, backbone.device)):
         batch = tokens.batch(rows, backbone.device)
         states = _backbone.hidden(backbone, batch, depth)
         vectors[rows] = _backbone.pool(states, batch["attention_mask"], encoder.pool).cpu().numpy()

@@ -81,7 +81,7 @@ def _make_room(memo: dict[Any, Any], size: int) -> None:
 
 def _states(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) -> tuple[Tensor, ...]:
     found: list[Tensor | None] = [None] * len(tokens.ids)
-    for rows in _backbone.batches(tokens.lengths, runtime, backbone.device):
+    for rows in _backbone.batches(tokens.lengths, _backbone.forward_budget(runtime, backbone.device)):
         batch = tokens.batch(rows, backbone.device)
         with autocast(backbone):
             states = _backbone.hidden(backbone, batch, depth)

@@ -112,7 +112,7 @@ class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         """Accumulate the gradient of one step and return its loss."""
         drawn = inputs["rows"].to(self.rows.device)
         lengths = self.lengths[drawn.numpy(force=True)]
-        parts = list(_backbone.batches(lengths, self.runtime, self.rows.device))
+        parts = list(_backbone.batches(lengths, self.runtime.tokens_per_batch))
         kept = self._kept(len(drawn))
         if self.step_loss.statistics and len(parts) > 1:
             with torch.no_grad():

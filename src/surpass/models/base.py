@@ -163,6 +163,6 @@ class Solved:
 
     def save(self, folder: Path) -> None:
         """Write the fitted predictor with joblib, scikit-learn's own format."""
-        import joblib
+        import joblib  # type: ignore[import-untyped]
 
         joblib.dump(self.predictor, folder / "model.joblib")

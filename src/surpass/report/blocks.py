@@ -19,7 +19,8 @@ class Mark:
 class Cell:
     """One cell of a table: text, a smaller second line (the interval), and how it is to be set.
 
-    `kind` is "" (text), "number", "undefined" (a number that does not exist), "code", or "same" (repeats the cell above).
+    `kind` is "" (text), "number", "undefined" (a number that does not
+    exist), "code" or "none" (nothing to say; a card on a phone leaves it out).
     """
 
     text: str
@@ -33,7 +34,8 @@ class Cell:
 class Table:
     """A table; `stack` says that on a phone each row becomes a card, else the table scrolls in its own box.
 
-    `anchors` are the ids of rows that other places link to, one per row, or none. The first `heads` cells name a row.
+    The first `heads` cells name a row. `groups` holds the task and pair of each row, or nothing: the page sets them as
+    headings between rows, Markdown as two more columns. `anchors` are ids that other places link to, one per row or none.
     """
 
     name: ClassVar[str] = "table"
@@ -42,6 +44,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     stack: bool = False
     heads: int = 1
+    groups: tuple[tuple[str, str], ...] = ()
     anchors: tuple[str, ...] = ()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import yaml
@@ -17,6 +18,7 @@ from surpass.report.blocks import (
     FindingLine,
     FindingList,
     Fold,
+    Legend,
     Panel,
     Section,
     Terms,
@@ -25,18 +27,19 @@ from surpass.report.blocks import (
 from surpass.report.headline import (
     IN_DOMAIN,
     default_stopping,
-    has_gap,
     headline_rows,
     is_defined,
+    is_scored,
     ordered,
     primary_rows,
     shown_metrics,
     stopping_rules,
     subject,
 )
-from surpass.results import ResultRow, Results, StageFact
+from surpass.results import Curve, ResultRow, Results, StageFact
 
 _OPEN_PANELS = 12  # panels of one kind on the open page; the rest lie behind a line that opens them
+_OPEN_ROWS = 12
 _TRACEBACK = 12
 
 
@@ -72,7 +75,7 @@ def _headline(results: Results) -> Section | None:
     return Section("headline", "Headline", tuple(blocks))
 
 
-def _figures(panels: Sequence[Panel], legend: tuple[plots.Legend, ...]) -> tuple[Figures | Fold, ...]:
+def _figures(panels: Sequence[Panel], legend: tuple[Legend, ...]) -> tuple[Figures | Fold, ...]:
     """Return the panels, those beyond the first dozen folded away."""
     shown, rest = tuple(panels[:_OPEN_PANELS]), tuple(panels[_OPEN_PANELS:])
     more = (Fold(f"{text.count(len(rest), 'more panel')}", (Figures(rest),)),) if rest else ()
@@ -81,15 +84,13 @@ def _figures(panels: Sequence[Panel], legend: tuple[plots.Legend, ...]) -> tuple
 
 def _plots(results: Results) -> Section | None:
     rows = headline_rows(results)
-    if not rows:
+    of_tasks = [list(group) for _, group in groupby(rows, key=lambda row: row.task)]
+    panels = [plots.ladder(group, limits=plots.score_span(group)) for group in of_tasks if any(map(is_scored, group))]
+    if not panels:
         return None
-    panels = []
-    for _, group in groupby(rows, key=lambda row: row.task):
-        of_task = list(group)
-        panels.append(plots.ladder(of_task, limits=plots.score_span(of_task)))
     intro = "Each student between its supervisor's score and that of the same strong model trained on ground truth."
     return Section(
-        "ladder", "Floor, student, ceiling", (Text(intro), *_figures(panels, plots.ladder_legend(results.level)))
+        "ladder", "Floor, student, ceiling", (Text(intro), *_figures(panels, plots.ladder_legend(rows, results.level)))
     )
 
 
@@ -114,7 +115,7 @@ def _shifted(results: Results) -> Section | None:
     return Section(
         "shifted",
         "Under distribution shift",
-        (Text(intro), *_figures(panels, plots.ladder_legend(results.level)), table),
+        (Text(intro), *_figures(panels, plots.ladder_legend(chosen, results.level)), table),
     )
 
 
@@ -137,16 +138,28 @@ def _stopping(results: Results) -> Section | None:
 
 
 def _training(results: Results) -> Section | None:
-    shown = shown_metrics(results)
-    curves = [curve for curve in results.curves if curve.metric == shown.get(curve.task, results.primary_metric)]
+    curves = _shown_curves(results)
     if not curves:
         return None
-    panels = [plots.trajectory(list(group)) for _, group in groupby(sorted(curves, key=subject), key=subject)]
+    panels = [
+        plots.trajectory([curve for curve in curves if subject(curve) == name])
+        for name in dict.fromkeys(map(subject, curves))
+    ]
     intro = (
         "A student that goes on gaining on its weak labels while its test score falls has begun to learn its "
         "supervisor's errors. Thin lines are seeds, thick lines their mean."
     )
     return Section("training", "Training", (Text(intro), *_figures(panels, plots.trajectory_legend(curves))))
+
+
+def _shown_curves(results: Results) -> list[Curve]:
+    """Return the curves of each task's shown metric, or of the metric it has curves of."""
+    metrics = shown_metrics(results)
+    chosen: dict[str, str] = {}
+    for curve in results.curves:
+        if curve.task not in chosen or curve.metric == metrics.get(curve.task):
+            chosen[curve.task] = curve.metric
+    return [curve for curve in results.curves if curve.metric == chosen[curve.task]]
 
 
 def _agreement(results: Results) -> Section | None:
@@ -168,22 +181,17 @@ def _agreement(results: Results) -> Section | None:
 def _findings(results: Results) -> Section:
     lines = tuple(
         FindingLine(
-            finding.severity, finding.code, finding.message, _where(finding), _evidence(finding), f"finding-{i}"
+            finding.severity,
+            finding.code,
+            finding.message,
+            story.described(finding),
+            _evidence(finding),
+            f"finding-{i}",
         )
         for i, finding in enumerate(ordered(results.findings), 1)
     )
     none = Text("The guard found nothing to object to.")
     return Section("guard", "Guard", (FindingList(lines) if lines else none,))
-
-
-def _where(finding: Finding) -> str:
-    if not finding.where:
-        return "whole study"
-    names = {**finding.where}
-    parts = [names.pop("task")] if "task" in names else []
-    if "weak" in names and "strong" in names:
-        parts.append(text.pair(names.pop("weak"), names.pop("strong")))
-    return ", ".join([*parts, *(f"{name} {names[name]}" for name in names)])
 
 
 def _evidence(finding: Finding) -> str:
@@ -198,14 +206,15 @@ def _undefined(results: Results) -> Section | None:
         return None
     if not rows:
         return Section("undefined", "Undefined PGR", (Text(f"None of {text.count(len(results.rows), 'row')}."),))
-    flat = sum(not has_gap(row) for row in rows)
+    flat = sum(row.gap.low <= 0 <= row.gap.high for row in rows)
+    because = f"; in {flat} the gap between floor and ceiling is not significant" if flat else ""
     intro = (
         f"{len(rows)} of {text.count(len(results.rows), 'row')} (every split, stopping rule and metric) "
-        f"{'has' if len(rows) == 1 else 'have'} no PGR, {flat} of them because the gap between floor and ceiling is "
-        "not significant or was not measured. They are counted here and stand in every table and file."
+        f"{'has' if len(rows) == 1 else 'have'} no PGR{because}. They are counted here and stand in every table and file."
     )
     table = tables.undefined(rows)
-    return Section("undefined", "Undefined PGR", (Text(intro), table if len(rows) <= 12 else Fold("All of them", (table,))))
+    fold = len(table.rows) > _OPEN_ROWS
+    return Section("undefined", "Undefined PGR", (Text(intro), Fold("All of them", (table,)) if fold else table))
 
 
 def _failures(results: Results) -> Section | None:
@@ -217,8 +226,7 @@ def _failures(results: Results) -> Section | None:
     for stage in failed:
         blocks.append(Fold(f"{stage.what}: {_last_line(stage)}", (Code(text.tail(stage.error, _TRACEBACK)),)))
     if skipped:
-        names = tuple((stage.what, _last_line(stage) if stage.error else "needs a stage that failed") for stage in skipped)
-        blocks += [Text(f"{text.count(len(skipped), 'stage')} could not start:"), Terms(names)]
+        blocks.append(tables.skipped(skipped))
     return Section("failures", "Failures", tuple(blocks))
 
 
@@ -238,7 +246,11 @@ def _appendix(results: Results) -> Section:
     cached = [stage for stage in results.stages if stage.status == "cached"]
     blocks: list[Block] = [Terms(_definitions(results))]
     if results.rows:
-        blocks.append(Text("A key names one piece of work exactly; `surpass show KEY` tells what it was and repeats it."))
+        blocks.append(
+            Text(
+                "A key names one piece of work exactly; `surpass show KEY` tells what it was, what it was made from and how long it took."
+            )
+        )
         blocks.append(Fold("Keys", (tables.keys(results),)))
     if results.versions:
         blocks.append(Fold("Versions", (tables.versions(results),)))
@@ -253,15 +265,17 @@ def _appendix(results: Results) -> Section:
 
 
 def _definitions(results: Results) -> tuple[tuple[str, str], ...]:
-    estimates = [item for row in results.rows for item in (row.floor, row.student, row.ceiling, row.gap, row.gain, row.pgr)]
-    methods = list(dict.fromkeys(item.method for item in estimates if item.method))
-    notes = list(dict.fromkeys(item.note for item in estimates if item.note and item.value == item.value))
+    estimates = [item for row in results.rows for item in (row.student, row.floor, row.ceiling, row.pgr)]
+    notes = list(dict.fromkeys(item.note for item in estimates if item.note and not math.isnan(item.value)))
     level = text.percent(results.level)
     terms = [
         ("Floor", "the supervisor's own score on the test rows."),
         ("Student", "the score of the strong model fitted on the supervisor's labels."),
         ("Ceiling", "the score of the same strong model fitted on ground truth, on the same rows."),
-        ("PGR", "(student − floor) / (ceiling − floor), each the mean over seeds; above 1 the student passes the ceiling."),
+        (
+            "PGR",
+            "(student − floor) / (ceiling − floor), each the mean over seeds; above 1 the student passes the ceiling.",
+        ),
         (
             "Undefined",
             f"when the {level} interval of the gap (ceiling − floor) contains 0 there is nothing to recover a share of, "
@@ -269,8 +283,18 @@ def _definitions(results: Results) -> tuple[tuple[str, str], ...]:
         ),
         ("Better or worse", f"measurably so: the {level} interval of the gain (student − floor) leaves out 0."),
     ]
-    if methods:
-        terms.append((f"{level} intervals", "; ".join(methods) + "."))
+    terms += [(f"{level} intervals", how) for how in _intervals(results)]
     if notes:
         terms.append(("Bear in mind", "; ".join(notes) + "."))
     return tuple(terms)
+
+
+def _intervals(results: Results) -> Iterator[str]:
+    """Yield each way in which intervals were made, and of which numbers."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for row in results.rows:
+        for item, what in ((row.student, "scores, gap and gain"), (row.pgr, "PGR")):
+            if not math.isnan(item.value) and item.method:
+                found.setdefault((what, item.method), {})[text.metric(row.metric)] = None
+    for (what, method), metrics in found.items():
+        yield f"{what} in {text.listing(list(metrics))}: {method}."

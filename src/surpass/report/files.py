@@ -98,7 +98,8 @@ def json_text(results: Results) -> str:
         "level": results.level,
         "primary_metric": results.primary_metric,
         "rows": [
-            {**_record(row), "failed": row.failed, "keys": row.keys, "estimates": _estimates(row)} for row in results.rows
+            {**_record(row), "failed": row.failed, "keys": row.keys, "estimates": _estimates(row)}
+            for row in results.rows
         ],
         "agreement": [_flat(row) for row in results.agreement],
         "curves": [dataclasses.asdict(curve) for curve in results.curves],

@@ -75,6 +75,11 @@ def is_defined(row: ResultRow) -> bool:
     return not math.isnan(row.pgr.value)
 
 
+def is_scored(row: ResultRow) -> bool:
+    """Whether the student has a score."""
+    return not math.isnan(row.student.value)
+
+
 def has_gap(row: ResultRow) -> bool:
     """Whether the interval of ceiling - floor leaves 0 out."""
     return not (math.isnan(row.gap.value) or row.gap.low <= 0 <= row.gap.high)
@@ -85,7 +90,7 @@ def why_undefined(row: ResultRow) -> str:
     reason = row.pgr.note or row.note
     if reason:
         return reason
-    return "not scored" if math.isnan(row.student.value) else "no reason given"
+    return "no reason given" if is_scored(row) else "not scored"
 
 
 def improvement(row: ResultRow) -> int:

@@ -8,7 +8,7 @@ import re
 from surpass.report import text
 from surpass.report.blocks import Block, Cell, Code, Document, Figures, FindingList, Fold, Table, Terms, Text
 
-_SPECIAL = re.compile(r"([\\`*|\[\]~$])")
+_SPECIAL = re.compile(r"([\\`*|~$]|\](?=[(\[:]))")  # a bracket alone is no link
 _EDGE_UNDERSCORE = re.compile(r"(?<!\w)_|_(?!\w)")
 _SIGN = {"error": "✕", "warning": "▲", "note": "●"}
 
@@ -16,7 +16,9 @@ _SIGN = {"error": "✕", "warning": "▲", "note": "●"}
 def markdown(document: Document) -> str:
     """Return the report as Markdown."""
     parts = [f"# {escape(document.title)}", escape(document.asked), f"**Found:** {escape(document.found)}"]
-    parts += [f"> {_SIGN[mark.severity]} **{mark.severity.capitalize()}:** {escape(mark.text)}" for mark in document.alerts]
+    parts += [
+        f"> {_SIGN[mark.severity]} **{mark.severity.capitalize()}:** {escape(mark.text)}" for mark in document.alerts
+    ]
     for section in document.sections:
         parts.append(f"## {escape(section.title)}")
         parts += [_block(block) for block in section.blocks]
@@ -26,10 +28,10 @@ def markdown(document: Document) -> str:
 
 
 def escape(content: str) -> str:
-    """Return text that Markdown shows as it is, on one line.
+    r"""Return text that Markdown shows as it is, on one line.
 
-    >>> escape("a|b <script> weak_val *")
-    'a\\\\|b &lt;script&gt; weak_val \\\\*'
+    >>> print(escape("a|b <script> weak_val *"))
+    a\|b &lt;script&gt; weak_val \*
     """
     line = " ".join(text.clean(content).split())
     return _EDGE_UNDERSCORE.sub(r"\\_", _SPECIAL.sub(r"\\\1", html.escape(line, quote=False)))
@@ -56,11 +58,13 @@ def _block(block: Block) -> str:
 
 def _prose(content: str) -> str:
     """Return a paragraph of our own words, in which backquotes mark code."""
-    return "`".join(part if i % 2 else escape(part) for i, part in enumerate(_spaced(content)))
+    return "`".join(part if i % 2 else _kept(part) for i, part in enumerate(content.split("`")))
 
 
-def _spaced(content: str) -> list[str]:
-    return content.split("`")
+def _kept(part: str) -> str:
+    """Return escaped text with the spaces at its ends, which `escape` folds away."""
+    left, right = part[:1].isspace(), part[-1:].isspace()
+    return " " * left + escape(part) + " " * right
 
 
 def _cell(cell: Cell) -> str:
@@ -74,11 +78,15 @@ def _cell(cell: Cell) -> str:
 
 
 def _table(table: Table) -> str:
-    numeric = [any(row[i].kind in ("number", "undefined") for row in table.rows) for i in range(len(table.columns))]
+    columns, rows = table.columns, table.rows
+    if table.groups:
+        columns = ("Task", "Weak → strong", *columns)
+        rows = tuple((*map(Cell, group), *row) for group, row in zip(table.groups, rows, strict=True))
+    numeric = [any(row[i].kind in ("number", "undefined") for row in rows) for i in range(len(columns))]
     lines = [
-        "| " + " | ".join(escape(title) for title in table.columns) + " |",
+        "| " + " | ".join(escape(title) for title in columns) + " |",
         "|" + "|".join("--:" if right else ":--" for right in numeric) + "|",
-        *("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in table.rows),
+        *("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows),
     ]
     return "\n".join(lines)
 

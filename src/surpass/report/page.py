@@ -24,9 +24,9 @@ def page(document: Document) -> str:
         finalize=_clean,
     )
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2").render(
-        document=document, style=Markup(style), drawing=Markup  # noqa: S704  # both are ours, not data
-    )
+    # style and drawings are ours, not data; Markup keeps them from being escaped
+    template = environment.get_template("report.html.j2")
+    return template.render(document=document, style=Markup(style), drawing=Markup).lstrip()
 
 
 def _clean(value: object) -> object:

@@ -12,13 +12,14 @@ from itertools import groupby
 
 from surpass.report import text
 from surpass.report.blocks import Legend, Panel
-from surpass.report.headline import IN_DOMAIN, is_defined
+from surpass.report.headline import IN_DOMAIN, is_defined, is_scored
 from surpass.report.svg import WIDTH, Axis, Canvas, span
 from surpass.results import AgreementRow, Curve, ResultRow
 from surpass.stats import Estimate
 
 _GUTTER, _EDGE = 112.0, 14.0  # pixels left of a horizontal plot for names, and right of it
-_HEADER, _ROW, _FOOT = 24.0, 31.0, 38.0
+_HEADER, _LEADING, _ROW, _FOOT = 30.0, 15.0, 31.0, 38.0
+_LINE = 42  # letters of a pair's name that fit on a line, in the widest of the page's types
 _AGREEMENT = (
     ("when_right", "up", "right", "where the supervisor is right"),
     ("overall", "circle", "student", "on all rows"),
@@ -36,12 +37,13 @@ def _key(shape: str, style: str, words: str) -> Legend:
     return Legend(canvas.markup(""), words)
 
 
-def ladder_legend(level: float) -> tuple[Legend, ...]:
-    """Return the legend of `ladder`."""
+def ladder_legend(rows: Iterable[ResultRow], level: float) -> tuple[Legend, ...]:
+    """Return the legend of `ladder` for these rows."""
+    hollow = any(is_scored(row) and not is_defined(row) for row in rows)
     return (
         _key("square", "floor", "floor"),
         _key("circle", "student", "student"),
-        _key("circle", "student hollow", "student without a PGR"),
+        *((_key("circle", "student hollow", "student without a PGR"),) if hollow else ()),
         _key("diamond", "ceiling", f"ceiling, each with its {text.percent(level)} interval"),
     )
 
@@ -55,14 +57,13 @@ def score_span(rows: Iterable[ResultRow]) -> tuple[float, float]:
 def ladder(rows: Sequence[ResultRow], *, limits: tuple[float, float]) -> Panel:
     """Draw floor, students and ceiling of one task and test split, a group of lines for each pair."""
     pairs = [(names, list(group)) for names, group in groupby(rows, key=lambda row: (row.weak, row.strong))]
-    bottom = 4 + sum(_HEADER + _ROW * (len(group) + 1) for _, group in pairs)
+    bottom = 4 + sum(_head_height(*names) + _ROW * (len(group) + 1) for names, group in pairs)
     canvas = Canvas(bottom + _FOOT)
     axis = Axis(*limits, _GUTTER, WIDTH - _EDGE)
-    canvas.across(axis, top=_HEADER, bottom=bottom, title=text.metric(rows[0].metric))
+    canvas.across(axis, top=_head_height(*pairs[0][0]), bottom=bottom, title=text.metric(rows[0].metric))
     y = 0.0
     for (weak, strong), group in pairs:
-        canvas.text(0, y + 15, text.shorten(text.pair(weak, strong), 56), style="head")
-        y += _HEADER
+        y = _head(canvas, weak, strong, y)
         _range(canvas, axis, group, y)
         for place, row in enumerate(group):
             _student(canvas, axis, row, y + _ROW * (place + 1))
@@ -70,6 +71,23 @@ def ladder(rows: Sequence[ResultRow], *, limits: tuple[float, float]) -> Panel:
     split = "test rows" if rows[0].split == IN_DOMAIN else f"shifted: {rows[0].split.removeprefix('shift:')}"
     words = f"{text.metric(rows[0].metric)} on {rows[0].task}, {split}. " + " ".join(_say(row) for row in rows)
     return Panel(rows[0].task, split, canvas.markup(words), words)
+
+
+def _head_lines(weak: str, strong: str) -> list[str]:
+    """Return the name of a pair as one line, or as two when it is long."""
+    whole = text.pair(weak, strong)
+    return [whole] if len(whole) <= _LINE else [f"{text.shorten(weak, _LINE - 2)} →", text.shorten(strong, _LINE)]
+
+
+def _head_height(weak: str, strong: str) -> float:
+    return _HEADER + _LEADING * (len(_head_lines(weak, strong)) - 1)
+
+
+def _head(canvas: Canvas, weak: str, strong: str, top: float) -> float:
+    """Write the name of a pair and return where its rows begin."""
+    for i, line in enumerate(_head_lines(weak, strong)):
+        canvas.text(0, top + 19 + _LEADING * i, line, style="head")
+    return top + _head_height(weak, strong)
 
 
 def _say(row: ResultRow) -> str:
@@ -83,7 +101,7 @@ def _range(canvas: Canvas, axis: Axis, group: Sequence[ResultRow], top: float) -
     canvas.text(0, middle + 4, "floor, ceiling", style="name quiet")
     for place, row in enumerate(group):
         start = middle if place == 0 else top + _ROW * (place + 1)
-        stop = top + _ROW * (place + 2) - 4
+        stop = top + _ROW * (place + 2) - (4 if place == len(group) - 1 else 0)
         for role in ("floor", "ceiling"):
             score: Estimate = getattr(row, role)
             if math.isnan(score.value):
@@ -101,9 +119,9 @@ def _range(canvas: Canvas, axis: Axis, group: Sequence[ResultRow], top: float) -
 
 def _student(canvas: Canvas, axis: Axis, row: ResultRow, top: float) -> None:
     middle = top + _ROW / 2 - 2
-    canvas.text(0, middle - 2, text.shorten(row.method, 18), style="name")
+    canvas.text(0, middle - 2, text.shorten(row.method, 16), style="name")
     canvas.text(0, middle + 11, f"PGR {text.value(row.pgr)}", style="detail")
-    if math.isnan(row.student.value):
+    if not is_scored(row):
         canvas.text((axis.start + axis.stop) / 2, middle + 4, "not scored", style="detail", anchor="middle")
         return
     style = "student" if is_defined(row) else "student hollow"
@@ -125,18 +143,19 @@ def trajectory_legend(curves: Sequence[Curve]) -> tuple[Legend, ...]:
     )
 
 
-_CHOSEN = {"weak_val": "up", "oracle": "diamond"}
+_CHOSEN = {"weak_val": "small up", "oracle": "small diamond"}
 
 
 def trajectory(curves: Sequence[Curve]) -> Panel:
     """Draw the training of one student: a thin line per seed, and a thick one for their mean where steps agree."""
     first = curves[0]
-    left, right, top, bottom = 44.0, WIDTH - 10, 8.0, 192.0
+    left, right, top, bottom = 36.0, WIDTH - 6, 24.0, 200.0
     canvas = Canvas(bottom + _FOOT)
     steps = [float(step) for curve in curves for step in curve.steps]
     across = Axis(min(steps), max(max(steps), min(steps) + 1), left + 6, right - 6)
     scores = [score for curve in curves for score in (*curve.test, *curve.weak_val, curve.floor, curve.ceiling)]
     up = Axis(*span(scores), bottom, top)
+    canvas.text(0, 10, text.metric(first.metric), style="title")
     canvas.up(up, left=left, right=right)
     canvas.across(across, top=bottom, bottom=bottom, title="optimizer steps")
     for role in ("floor", "ceiling"):
@@ -189,22 +208,23 @@ def agreement(rows: Sequence[AgreementRow]) -> Panel:
     """Draw how often student and supervisor agree, for the students of one task."""
     pairs = [(names, list(group)) for names, group in groupby(rows, key=lambda row: (row.weak, row.strong))]
     lane = 11.0
-    height = 3 * lane + 9
-    bottom = 4 + sum(_HEADER + height * len(group) for _, group in pairs)
+    height = 3 * lane + 14
+    bottom = 4 + sum(_head_height(*names) + height * len(group) for names, group in pairs)
     canvas = Canvas(bottom + _FOOT)
     axis = Axis(-0.03, 1.03, _GUTTER, WIDTH - _EDGE)
-    canvas.across(axis, top=_HEADER, bottom=bottom, title="share of rows with the supervisor's answer")
+    canvas.across(
+        axis, top=_head_height(*pairs[0][0]), bottom=bottom, title="share of rows with the supervisor's answer"
+    )
     y = 0.0
     for (weak, strong), group in pairs:
-        canvas.text(0, y + 15, text.shorten(text.pair(weak, strong), 56), style="head")
-        y += _HEADER
+        y = _head(canvas, weak, strong, y)
         for row in group:
-            canvas.text(0, y + height / 2 + 2, text.shorten(row.method, 18), style="name")
+            canvas.text(0, y + 9 + lane * 1.5, text.shorten(row.method, 16), style="name")
             for place, (name, shape, style, words) in enumerate(_AGREEMENT):
                 share: Estimate = getattr(row, name)
                 if math.isnan(share.value):
                     continue
-                middle = y + 6 + lane * (place + 0.5) - 3
+                middle = y + 5 + lane * (place + 0.5)
                 canvas.bar(axis, share.low, share.high, middle, style=style)
                 hint = f"{row.method}, {words}: {text.estimate(share)}"
                 canvas.mark(axis(share.value), middle, shape, style=style, hint=hint)

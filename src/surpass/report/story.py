@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from surpass.checks import Finding
 from surpass.report import text
 from surpass.report.blocks import Mark
 from surpass.report.headline import (
@@ -12,19 +12,24 @@ from surpass.report.headline import (
     headline_rows,
     improvement,
     is_defined,
+    is_scored,
     ordered,
     primary_rows,
     shown_metrics,
     subject,
+    touches,
 )
 from surpass.results import ResultRow, Results
 
 _NAMED = 4  # tasks named in a sentence; more are only counted
+_ALIKE = 2  # findings of one code told one by one above the numbers; more are only counted
 
 
 def asked(results: Results) -> str:
     """Return what the study asked, as one sentence."""
-    question = "How much of its ability does a strong student show when all it learns from is a weak supervisor's labels"
+    question = (
+        "How much of its ability does a strong student show when all it learns from is a weak supervisor's labels"
+    )
     rows = primary_rows(results)
     if not rows:
         return f"{question}?"
@@ -33,7 +38,7 @@ def asked(results: Results) -> str:
     named = f"{size} ({text.listing(tasks)})" if len(tasks) <= _NAMED else size
     pairs = text.count(len({(row.weak, row.strong) for row in rows}), "pair")
     methods = text.count(len({row.method for row in rows}), "method")
-    seeds = sorted({row.seeds for row in rows})
+    seeds = sorted({row.seeds + row.failed for row in rows})
     many = text.count(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     scored = text.listing([text.metric(name) for name in dict.fromkeys(shown_metrics(results).values())])
     return f"{question}? Here on {named}, with {pairs}, {methods} and {many}, scored by {scored} on test rows."
@@ -46,6 +51,8 @@ def found(results: Results) -> str:
         return _nothing(results)
     if len(rows) == 1:
         return _one(rows[0])
+    if not any(map(is_scored, rows)):
+        return f"None of the {text.count(len(rows), 'comparison')} could be scored; the failures are below."
     defined = [row for row in rows if is_defined(row)]
     better = sum(improvement(row) > 0 for row in rows)
     worse = sum(improvement(row) < 0 for row in rows)
@@ -70,8 +77,8 @@ def _recovered(defined: Sequence[ResultRow]) -> str:
 
 def _undefined(rows: Sequence[ResultRow]) -> list[str]:
     missing = [row for row in rows if not is_defined(row)]
-    unscored = sum(math.isnan(row.student.value) for row in missing)
-    flat = sum(not math.isnan(row.student.value) and not has_gap(row) for row in missing)
+    unscored = sum(not is_scored(row) for row in missing)
+    flat = sum(is_scored(row) and not has_gap(row) for row in missing)
     other = len(missing) - unscored - flat
     parts = []
     if flat == len(rows):
@@ -86,7 +93,7 @@ def _undefined(rows: Sequence[ResultRow]) -> list[str]:
 
 
 def _one(row: ResultRow) -> str:
-    if math.isnan(row.student.value):
+    if not is_scored(row):
         return f"The student of {row.method} on {row.task} could not be scored: {row.student.note or row.note}."
     verdict = {1: "measurably better than", -1: "measurably worse than", 0: "not measurably different from"}
     start = (
@@ -124,7 +131,32 @@ def alerts(results: Results) -> tuple[Mark, ...]:
         if incomplete == 1:
             lack = "; one comparison below therefore lacks seeds"
         marks.append(Mark("error", f"{text.listing(words)}{lack}.", "#failures"))
+    return (*marks, *_unplaced(results))
+
+
+def _unplaced(results: Results) -> Iterator[Mark]:
+    """Yield errors and warnings that no row can carry: about the whole study, or about what has no row."""
+    of_code: dict[str, list[tuple[Finding, str]]] = {}
     for i, finding in enumerate(ordered(results.findings), 1):
-        if not finding.where and finding.severity != "note":
-            marks.append(Mark(finding.severity, finding.message, f"#finding-{i}"))
-    return tuple(marks)
+        if finding.severity != "note" and not any(touches(finding, row) for row in results.rows):
+            of_code.setdefault(finding.code, []).append((finding, f"#finding-{i}"))
+    for code, found in of_code.items():
+        if len(found) > _ALIKE:
+            yield Mark(found[0][0].severity, f"{code}: {text.count(len(found), 'finding')} alike.", found[0][1])
+            continue
+        for finding, href in found:
+            about = f"{described(finding)}: " if finding.where else ""
+            yield Mark(finding.severity, f"{about}{finding.message}", href)
+
+
+def described(finding: Finding) -> str:
+    """Return what a finding is about, in words."""
+    if not finding.where:
+        return "whole study"
+    names = dict(finding.where)
+    parts = [names.pop("task")] if "task" in names else []
+    if "weak" in names and "strong" in names:
+        parts.append(text.pair(names.pop("weak"), names.pop("strong")))
+    if "method" in names:
+        parts.append(names.pop("method"))
+    return ", ".join([*parts, *(f"{name} {names[name]}" for name in names)])

@@ -6,6 +6,7 @@ import dataclasses
 import html
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 WIDTH = 360.0
 
@@ -15,7 +16,8 @@ _MARKERS = {
     "diamond": "M0 -5.6L5.6 0L0 5.6L-5.6 0z",
     "up": "M0 -5.2L5 3.8H-5z",
     "down": "M0 5.2L5 -3.8H-5z",
-    "cross": "M-4 -4L4 4M-4 4L4 -4",
+    "small up": "M0 -3.9L3.8 2.9H-3.8z",
+    "small diamond": "M0 -4.2L4.2 0L0 4.2L-4.2 0z",
 }
 
 
@@ -72,7 +74,7 @@ def span(values: Iterable[float], *, around: float = 0.06) -> tuple[float, float
 def tick_labels(values: Sequence[float]) -> list[str]:
     """Return the ticks with as many decimals as tell them apart, without a leading zero."""
     if len(values) > 1:
-        step = min(b - a for a, b in zip(values, values[1:], strict=False))
+        step = min(b - a for a, b in pairwise(values))
         places = max(0, -math.floor(math.log10(step) + 1e-9))
         if round(step, places) != round(step, 10):  # a step of 0.25 needs one more
             places += 1

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from surpass.report import text
 from surpass.report.blocks import Cell, Mark, Table
 from surpass.report.headline import (
+    IN_DOMAIN,
     Subject,
     is_defined,
     ordered,
@@ -21,6 +22,7 @@ from surpass.results import AgreementRow, ResultRow, Results, StageFact
 from surpass.stats import Estimate
 
 _ROLES = ("floor", "student", "ceiling")
+_NONE = Cell("–", kind="none")
 
 
 def score(estimate: Estimate, *, href: str = "") -> Cell:
@@ -35,11 +37,8 @@ def _pgr(row: ResultRow) -> Cell:
     return Cell(text.UNDEFINED, why_undefined(row), "undefined")
 
 
-def _subject(row: ResultRow | AgreementRow, above: ResultRow | AgreementRow | None) -> tuple[Cell, ...]:
-    """Return the cells that name a row; what repeats the row above is marked so, to be set in quiet ink."""
-    names = (row.task, text.pair(row.weak, row.strong), row.method)
-    before = (above.task, text.pair(above.weak, above.strong), above.method) if above else ()
-    return tuple(Cell(name, kind="same" if names[: i + 1] == before[: i + 1] else "") for i, name in enumerate(names))
+def _group(row: ResultRow | AgreementRow) -> tuple[str, str]:
+    return row.task, text.pair(row.weak, row.strong)
 
 
 def key_anchors(results: Results) -> dict[Subject, str]:
@@ -63,22 +62,19 @@ def scores(results: Results, rows: Sequence[ResultRow], *, caption: str, splits:
     """Return floor, student, ceiling and PGR of the rows with their findings: the headline table, or the shifted one."""
     anchors = key_anchors(results)
     lines = []
-    above = None
     for row in rows:
-        names = _subject(row, above)
-        if splits:
-            names = (*names, Cell(row.split))
-        numbers = (
-            score(row.floor),
-            score(row.student, href=f"#{anchors[subject(row)]}"),
-            score(row.ceiling),
-            _pgr(row),
-        )
+        names = (Cell(row.method), *((Cell(_split(row.split)),) if splits else ()))
+        student = score(row.student, href=f"#{anchors[subject(row)]}")
         beside = marks(results, row)
-        lines.append((*names, *numbers, Cell("" if beside else "–", marks=beside)))
-        above = row
-    heads = ("Task", "Weak → strong", "Method", *(("Split",) if splits else ()))
-    return Table(caption, (*heads, "Floor", "Student", "Ceiling", "PGR", "Guard"), tuple(lines), True, len(heads))
+        guard = Cell("", marks=beside) if beside else _NONE
+        lines.append((*names, score(row.floor), student, score(row.ceiling), _pgr(row), guard))
+    heads = ("Method", *(("Split",) if splits else ()))
+    columns = (*heads, "Floor", "Student", "Ceiling", "PGR", "Guard")
+    return Table(caption, columns, tuple(lines), True, len(heads), tuple(map(_group, rows)))
+
+
+def _split(name: str) -> str:
+    return name if name == IN_DOMAIN else f"shifted: {name.removeprefix('shift:')}"
 
 
 def stopping(results: Results, rows: Sequence[ResultRow]) -> Table:
@@ -87,50 +83,40 @@ def stopping(results: Results, rows: Sequence[ResultRow]) -> Table:
     by_subject: dict[Subject, dict[str, ResultRow]] = {}
     for row in rows:
         by_subject.setdefault(subject(row), {})[row.stopping] = row
-    lines = []
-    above = None
-    for found in by_subject.values():
-        one = next(iter(found.values()))
-        cells = list(_subject(one, above))
+    lines, groups = [], []
+    for name, found in by_subject.items():
+        cells = [Cell(name.method)]
         for rule in rules:
-            if rule in found:
-                cells += [score(found[rule].student), score(found[rule].pgr)]
-            else:
-                cells += [Cell("–"), Cell("–")]
+            read = found.get(rule)
+            cells += [score(read.student), score(read.pgr)] if read else [_NONE, _NONE]
         lines.append(tuple(cells))
-        above = one
+        groups.append((name.task, text.pair(name.weak, name.strong)))
     titles = [title for rule in rules for title in (f"Student, {text.stopping(rule)}", f"PGR, {text.stopping(rule)}")]
     caption = f"Student and PGR by stopping rule, {text.percent(results.level)} intervals"
-    return Table(caption, ("Task", "Weak → strong", "Method", *titles), tuple(lines), True, 3)
+    return Table(caption, ("Method", *titles), tuple(lines), True, 1, tuple(groups))
 
 
 def agreement(rows: Sequence[AgreementRow], level: float) -> Table:
     """Return agreement overall, and where the supervisor is right or wrong."""
-    lines = []
-    above = None
-    for row in rows:
-        shares = (score(row.overall), score(row.when_right), score(row.when_wrong))
-        lines.append((*_subject(row, above), Cell(row.split), *shares))
-        above = row
-    heads = ("Task", "Weak → strong", "Method", "Split", "All rows", "Supervisor right", "Supervisor wrong")
+    lines = tuple(
+        (Cell(row.method), Cell(_split(row.split)), *map(score, (row.overall, row.when_right, row.when_wrong)))
+        for row in rows
+    )
+    heads = ("Method", "Split", "All rows", "Supervisor right", "Supervisor wrong")
     caption = f"Share of rows on which the student gives the supervisor's answer, {text.percent(level)} intervals"
-    return Table(caption, heads, tuple(lines), True, 4)
+    return Table(caption, heads, lines, True, 2, tuple(map(_group, rows)))
 
 
 def undefined(rows: Sequence[ResultRow]) -> Table:
-    """Return every row without a PGR, with its gap and the reason."""
-    lines = tuple(
-        (
-            *(Cell(part) for part in (row.task, text.pair(row.weak, row.strong), row.method, row.split)),
-            Cell(text.stopping(row.stopping)),
-            Cell(text.metric(row.metric)),
-            score(row.gap),
-            Cell(why_undefined(row)),
-        )
-        for row in rows
-    )
-    heads = ("Task", "Weak → strong", "Method", "Split", "Stopping", "Metric", "Gap", "Reason")
-    return Table("Rows without a PGR, and why", heads, lines, True, 6)
+    """Return every row without a PGR, with its gap and the reason; stopping rules that share these share a line."""
+    found: dict[tuple[tuple[str, str], tuple[Cell, ...]], list[str]] = {}
+    for row in rows:
+        names = (Cell(row.method), Cell(_split(row.split)), Cell(text.metric(row.metric)))
+        line = (*names, score(row.gap), Cell(why_undefined(row)))
+        found.setdefault((_group(row), line), []).append(text.stopping(row.stopping))
+    lines = tuple((*line, Cell(", ".join(rules))) for (_, line), rules in found.items())
+    heads = ("Method", "Split", "Metric", "Gap", "Reason", "Stopping")
+    return Table("Rows without a PGR, and why", heads, lines, True, 3, tuple(group for group, _ in found))
 
 
 def everything(results: Results) -> Table:
@@ -154,20 +140,23 @@ def everything(results: Results) -> Table:
 
 def keys(results: Results) -> Table:
     """Return the keys of every comparison: one line for each role, one key for each seed."""
-    found = {}
+    found: dict[Subject, ResultRow] = {}
     for row in (*primary_rows(results), *results.rows):
         found.setdefault(subject(row), row)
-    lines, anchors = [], []
-    places = key_anchors(results)
-    for name, place in places.items():
-        row = found[name]
-        above = None
-        for role, of_role in row.keys.items():
-            lines.append((*_subject(row, above), Cell(role), Cell(" ".join(of_role), kind="code")))
-            anchors.append("" if above else place)
-            above = row
-    heads = ("Task", "Weak → strong", "Method", "What", "Keys, one per seed")
-    return Table("Keys", heads, tuple(lines), True, 4, tuple(anchors))
+    lines, anchors, groups = [], [], []
+    for name, place in key_anchors(results).items():
+        for i, (role, of_role) in enumerate(found[name].keys.items()):
+            lines.append((Cell(name.method), Cell(role), Cell(" ".join(of_role), kind="code")))
+            anchors.append("" if i else place)
+            groups.append((name.task, text.pair(name.weak, name.strong)))
+    columns = ("Method", "What", "Keys, one per seed")
+    return Table("Keys", columns, tuple(lines), True, 2, tuple(groups), tuple(anchors))
+
+
+def skipped(stages: Sequence[StageFact]) -> Table:
+    """Return the stages that could not start, and why."""
+    lines = tuple((Cell(stage.what), Cell(stage.error or "needs a stage that failed")) for stage in stages)
+    return Table(f"{text.count(len(stages), 'stage')} could not start", ("Stage", "Why"), lines, True)
 
 
 def timings(stages: Sequence[StageFact]) -> Table:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from surpass.report import text
-from surpass.report.blocks import Mark
-from surpass.report.headline import SEVERITIES, headline_rows, is_defined, shown_metrics, why_undefined
+from surpass.report.headline import (
+    SEVERITIES,
+    headline_rows,
+    is_defined,
+    ordered,
+    shown_metrics,
+    touches,
+    why_undefined,
+)
 from surpass.report.story import alerts, found
-from surpass.report.tables import marks
 from surpass.results import ResultRow, Results
 from surpass.stats import Estimate
 
-_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_STYLE = {"error": "red", "warning": "yellow", "note": "dim"}
 _SIGN = {"error": "✕", "warning": "▲", "note": "●"}
 
 
@@ -29,12 +34,12 @@ def summary(results: Results) -> RenderableType:
     """
     rows = headline_rows(results)
     parts: list[RenderableType] = [Text(text.clean(results.name), style="bold"), Text(text.clean(found(results)))]
-    parts += [_mark(mark) for mark in alerts(results)]
+    parts += [_line(mark.severity, mark.text) for mark in alerts(results)]
     metrics = shown_metrics(results)
     for (task, weak, strong), group in groupby(rows, key=lambda row: (row.task, row.weak, row.strong)):
-        title = Text.assemble("\n", (text.clean(task), "bold"), f", {text.clean(text.pair(weak, strong))} ")
-        title.append(f"({text.metric(metrics[task])})", style="dim")
-        parts += [title, _table(results, list(group))]
+        title = Text.assemble("\n", (text.clean(task), "bold"), f"  {text.clean(text.pair(weak, strong))}  ")
+        title.append(text.metric(metrics[task]), style="dim")
+        parts += [title, *_comparisons(results, list(group))]
     if rows:
         parts.append(Text(f"\nBrackets: {text.percent(results.level)} intervals.{_count(results)}", style="dim"))
     return Group(*parts)
@@ -46,27 +51,35 @@ def _count(results: Results) -> str:
     return f" The guard found {text.listing(counts)}." if counts else ""
 
 
-def _table(results: Results, rows: list[ResultRow]) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
-    table.add_column("method", width=14, overflow="fold")
+def _comparisons(results: Results, rows: list[ResultRow]) -> list[RenderableType]:
+    """Return the table of one pair, and under it why a PGR is undefined, which seeds are missing, what the guard saw."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    table.add_column("method", width=16, overflow="fold")
     for title in ("floor", "student", "ceiling", "PGR"):
         table.add_column(title, width=14, justify="right", overflow="fold")
+    reasons: dict[str, list[str]] = {}
     for row in rows:
-        pgr = _score(row.pgr) if is_defined(row) else _undefined(row)
-        name = Text(text.clean(row.method))
-        for mark in marks(results, row):
-            name.append("\n").append_text(_mark(mark))
-        table.add_row(name, _score(row.floor), _score(row.student), _score(row.ceiling), pgr)
-    return Padding(table, (0, 0, 0, 2))
+        table.add_row(text.clean(row.method), *map(_score, (row.floor, row.student, row.ceiling, row.pgr)))
+        if not is_defined(row):
+            reasons.setdefault(why_undefined(row), []).append(row.method)
+    below = [_line("note", f"PGR undefined: {reason} ({', '.join(names)})") for reason, names in reasons.items()]
+    below += [
+        _line("error", f"{text.count(row.failed, 'seed')} missing because a stage failed ({row.method})")
+        for row in rows
+        if row.failed
+    ]
+    below += [
+        _line(finding.severity, f"{finding.code}: {finding.message}")
+        for finding in ordered(results.findings)
+        if finding.severity != "note" and any(touches(finding, row) for row in rows)
+    ]
+    return [table, *(Padding(line, (0, 0, 0, 2)) for line in below)]
 
 
 def _score(estimate: Estimate) -> Text:
-    return Text.assemble(text.value(estimate), "\n", (text.interval(estimate), "dim"))
+    shown = Text(text.value(estimate))
+    return shown.append(f"\n{text.interval(estimate)}", style="dim") if text.interval(estimate) else shown
 
 
-def _undefined(row: ResultRow) -> Text:
-    return Text(f"{text.UNDEFINED}: {text.clean(why_undefined(row))}", style="italic")
-
-
-def _mark(mark: Mark) -> Text:
-    return Text(f"{_SIGN[mark.severity]} {text.clean(mark.text)}", style=_STYLE[mark.severity])
+def _line(severity: str, content: str) -> Text:
+    return Text(f"{_SIGN[severity]} {text.clean(content)}", style=_STYLE[severity])

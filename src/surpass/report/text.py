@@ -18,15 +18,16 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def decimals(*values: float) -> int:
-    """Return how many decimals show the largest of the values to about three digits: 3 for scores from 0.01 to 10.
+    """Return how many decimals show the largest of the values well: 3 for scores from .01 to 10.
 
     >>> decimals(0.803, 0.781), decimals(12.5), decimals(0.0012)
-    (3, 2, 5)
+    (3, 2, 4)
     """
     largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0)
     if largest == 0 or 0.01 <= largest < 10:
         return 3
-    return min(8, max(0, 2 - math.floor(math.log10(largest)) + (1 if largest >= 10 else 0)))
+    power = math.floor(math.log10(largest))
+    return max(0, 3 - power) if power > 0 else min(8, 1 - power)
 
 
 def number(value: float, places: int | None = None) -> str:

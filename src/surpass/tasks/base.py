@@ -6,10 +6,10 @@ import csv
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from surpass.errors import DataError
 from surpass.spec import Spec
@@ -131,9 +131,14 @@ def read_rows(path: Path) -> Iterator[Row]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() in (".jsonl", ".ndjson"):
-                yield from (json.loads(line) for line in file if line.strip())
+                rows: Iterator[Any] = (json.loads(line) for line in file if line.strip())
             else:
-                yield from csv.DictReader(file)
+                rows = csv.DictReader(file)
+            for number, row in enumerate(rows, 1):
+                if not isinstance(row, dict) or None in row:
+                    fault = "has more cells than the first line" if isinstance(row, dict) else "is no object"
+                    raise DataError(f"'{path}': row {number} {fault}. Give every row the columns of the file.")
+                yield row
     except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
         raise DataError(
             f"'{path}' cannot be read as UTF-8 {path.suffix or 'CSV'}: {error}. Save it as UTF-8."
@@ -178,7 +183,7 @@ class Task(Spec):
         """Return the names of the classes; a task that reads them from a file overrides this."""
         return self.classes
 
-    def resolve(self) -> Task:
+    def resolve(self) -> Self:
         """Fill the fingerprint of the source."""
         return dataclasses.replace(self, fingerprint=self.source().fingerprint())
 
@@ -192,8 +197,8 @@ class Task(Spec):
 
         return name_of(self)
 
-    def examples(self) -> Iterator[Example | None]:
-        """Yield an example, or None for a row left out, for each row of the source."""
-        for row in self.source().rows():
+    def examples(self, rows: Iterable[Row] | None = None) -> Iterator[Example | None]:
+        """Yield an example, or None for a row left out, for each of the given rows, or of the source's."""
+        for row in self.source().rows() if rows is None else rows:
             seed = json.dumps(row, sort_keys=True, default=str)
             yield self.example(row, Random(seed))

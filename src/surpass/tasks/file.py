@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from surpass.errors import DataError
 from surpass.tasks.base import Example, Files, Row, Task, read_rows
@@ -26,6 +26,11 @@ class File(Task):
     """
 
     licence: ClassVar[str] = "the user's own"
+    sample: ClassVar[tuple[Row, ...]] = (
+        {"id": "1", "text": "the lamp by the door is on", "label": "yes"},
+        {"id": "2", "text": "the lamp in the garden is off", "label": "no"},
+        {"id": "3", "text": "", "label": "no"},
+    )
 
     path: str
     text: str = "text"
@@ -38,18 +43,19 @@ class File(Task):
         """Return the file."""
         return Files(self.path, read_rows)
 
-    def resolve(self) -> Task:
+    def resolve(self) -> Self:
         """Fill the checksum of the file and, unless they were given, the names of the classes."""
-        names = self.names or tuple(
-            sorted({str(row[self.label_column]).strip() for row in self.source().rows()} - {""})
-        )
+        names = self.names or tuple(sorted({_cell(row, self.label_column) for row in self.source().rows()} - {""}))
         return dataclasses.replace(self, names=names, fingerprint=self.source().fingerprint())
 
     def problem(self) -> str | None:
         """Return what is wrong with the path or its columns, or None."""
         if problem := self.source().problem():
             return problem
-        first = next(self.source().rows(), {})
+        try:
+            first = next(self.source().rows(), {})
+        except DataError as error:
+            return f"task 'file': {error}"
         wanted = [name for name in (self.text, self.label_column, self.group, self.id_column) if name]
         if missing := [name for name in wanted if name not in first]:
             return (
@@ -64,10 +70,15 @@ class File(Task):
 
     def example(self, row: Row, rng: Random) -> Example | None:
         """Return the row's text and label, or None when either is empty."""
-        text, label = str(row[self.text] or "").strip(), str(row[self.label_column] or "").strip()
+        text, label = _cell(row, self.text), _cell(row, self.label_column)
         if not text or not label:
             return None
         if label not in self.names:
             raise DataError(f"task 'file': label {label!r} in '{self.path}' is none of {', '.join(self.names)}.")
-        group, name = (str(row[column]) if column else "" for column in (self.group, self.id_column))
-        return Example(text, self.names.index(label), group=group, id=name)
+        return Example(text, self.names.index(label), group=_cell(row, self.group), id=_cell(row, self.id_column))
+
+
+def _cell(row: Row, column: str) -> str:
+    """Return a cell as text, empty when the row lacks it; 0 and false are values."""
+    value = row.get(column) if column else None
+    return "" if value is None else str(value).strip()

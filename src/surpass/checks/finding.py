@@ -1,0 +1,51 @@
+"""What a check returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing the guard saw.
+
+    Attributes:
+        code: short and stable, such as "split-overlap".
+        severity: "error" (the number means nothing), "warning" (read it with care) or "note".
+        message: one sentence for a person, with the values and what to do.
+        where: what it touches, as the results name it: any of task, split (a test split), weak, strong, method, stopping,
+            metric and seed. Empty: the whole study.
+        evidence: the numbers behind it.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    where: Mapping[str, str]
+    evidence: Mapping[str, float | int | str]
+
+
+def only(where: Mapping[str, str], *names: str) -> dict[str, str]:
+    """Return the part of `where` that a finding touches.
+
+    >>> only({"task": "toy", "weak": "tfidf", "method": "soft"}, "task", "weak")
+    {'task': 'toy', 'weak': 'tfidf'}
+    """
+    return {name: value for name, value in where.items() if name in names}
+
+
+def percent(share: float) -> str:
+    """Return a share in words for messages; never rounded to 100 % or 0 % when it is not.
+
+    >>> percent(0.9996), percent(1.0), percent(0.051)
+    ('99.96 %', '100 %', '5.1 %')
+    """
+    for digits in range(1, 5):
+        text = f"{100 * share:.{digits}f}"
+        if float(text) not in (0.0, 100.0) or share in (0.0, 1.0):
+            break
+    return f"{text.rstrip('0').rstrip('.')} %"

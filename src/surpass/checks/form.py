@@ -1,0 +1,95 @@
+"""Numbers that describe the form of a text and nothing of what it says: lengths, marks, letters, how it ends."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+
+import numpy as np
+
+from surpass.artifacts import Inputs, Values
+
+_MARKS = ".,;:!?'\"-()/"
+_LETTER = re.compile(r"[(\[]?[A-Ea-e1-5][)\].]?")
+_NUMBER = re.compile(r"[-+$€£]?\d[\d.,]*\s?%?")
+_LETTER_FORM = re.compile(r"\b(?:answer|option|choice)s?\b[ :]*[(\[]?[A-E1-5][)\].]?\s*$", re.IGNORECASE)
+_ENDING = re.compile(r"[:\n\t|]")
+_YES_NO = frozenset(("yes", "no", "true", "false"))
+
+NAMES: tuple[str, ...] = (
+    "characters",
+    "words",
+    "lines",
+    "characters per word",
+    "capital letters",
+    "digits",
+    "other marks",
+    "letters beyond ASCII",
+    *(f"count of {mark}" for mark in _MARKS),
+    "kind of first character",
+    "kind of last character",
+    "characters after the last colon or line break",
+    "words after the last colon or line break",
+    "single letter after the last colon or line break",
+    "which letter it is",
+    "number after the last colon or line break",
+    "yes or no after the last colon or line break",
+    "capital after the last colon or line break",
+    "ends in 'Answer: B' style",
+)
+
+
+def describe(texts: Sequence[str]) -> Values:
+    """Return the surface features of texts, (n, len(NAMES)).
+
+    >>> dict(zip(NAMES, describe(["Which? Answer: B"])[0].tolist()))["single letter after the last colon or line break"]
+    1.0
+    """
+    return np.array([_described(text) for text in texts], dtype=np.float64).reshape(len(texts), len(NAMES))
+
+
+def of_inputs(inputs: Inputs) -> tuple[Values, tuple[str, ...]]:
+    """Return features (n, d) and their names; of pairs those of both texts and their differences, first - second."""
+    if not len(inputs) or isinstance(inputs[0], str):
+        return describe([str(text) for text in inputs]), NAMES
+    first, second = (describe([pair[side] for pair in inputs]) for side in (0, 1))
+    parts = (("first text: ", first), ("second text: ", second), ("difference: ", first - second))
+    return np.hstack([values for _, values in parts]), tuple(f"{head}{name}" for head, _ in parts for name in NAMES)
+
+
+def _described(text: str) -> list[float]:
+    text = text.strip()
+    words = text.split()
+    ending = _ENDING.split(text)[-1].strip()
+    counts = [text.count(mark) for mark in _MARKS]
+    marks = sum(character in string.punctuation for character in text)
+    return [
+        len(text),
+        len(words),
+        text.count("\n"),
+        len(text) / max(len(words), 1),
+        sum(map(str.isupper, text)),
+        sum(map(str.isdigit, text)),
+        marks - sum(counts),
+        sum(not character.isascii() for character in text),
+        *counts,
+        _kind(text[:1]),
+        _kind(text[-1:]),
+        len(ending),
+        len(ending.split()),
+        _LETTER.fullmatch(ending) is not None,
+        float(ord(ending.strip("()[].")[0].upper())) if _LETTER.fullmatch(ending) else 0.0,
+        _NUMBER.fullmatch(ending) is not None,
+        ending.casefold().rstrip(".") in _YES_NO,
+        ending[:1].isupper(),
+        _LETTER_FORM.search(text) is not None,
+    ]
+
+
+def _kind(character: str) -> int:
+    """Return 0 for none, 1 lower case, 2 upper case, 3 digit, 4 full stop, 5 question mark, 6 other."""
+    if not character:
+        return 0
+    tests = (character.islower(), character.isupper(), character.isdigit(), character == ".", character == "?")
+    return next((i for i, holds in enumerate(tests, 1) if holds), 6)

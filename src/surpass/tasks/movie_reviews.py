@@ -1,0 +1,77 @@
+"""Sentiment of movie review snippets, each rated by some 15 to 20 people."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import ClassVar
+
+from surpass.errors import DataError
+from surpass.spec import option
+from surpass.tasks.base import Example, Packaged, Row, Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MovieReviews(Task):
+    """Is a snippet of a movie review good or bad news for the film? The label is the sign of its mean rating.
+
+    The rows are the 10,605 `movieReviewSnippets` of the VADER ground truth, each with the mean of about 15 to 20 people's
+    ratings from -4 to 4. 10,043 of them have a mean beyond +-0.5: 4,982 positive and 5,061 negative.
+
+    Licence: MIT; the authors ask for the citation. The texts are those of the sentence polarity set of Pang & Lee (2005),
+    of which each snippet is one review's.
+
+    The ids are running numbers and say nothing about film or review: neighbours share no more words than rows far apart.
+    Up to fifteen snippets or so are about the same film, but nothing marks them, so that films cannot be kept apart; only
+    repeated texts are. The source lists mostly positive snippets in its first half and negative ones in its second, so
+    never take rows by their order or read anything into an id.
+
+    Attributes:
+        threshold: rows whose mean rating is within +-threshold of 0 are left out.
+    """
+
+    classes: ClassVar[tuple[str, ...]] = ("negative", "positive")
+    licence: ClassVar[str] = "MIT"
+    citation: ClassVar[str] = (
+        "Hutto & Gilbert (2014). VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text. "
+        "ICWSM; Pang & Lee (2005). Seeing Stars. ACL"
+    )
+    sample: ClassVar[tuple[Row, ...]] = (
+        {"id": "1", "mean": 2.4, "text": "A warm, funny film that earns every one of its tears."},
+        {"id": "2", "mean": -2.13333333333, "text": "Ninety minutes of noise in search of a plot."},
+        {"id": "3", "mean": 0.2, "text": "Neither better nor worse than the book."},
+    )
+
+    threshold: float = option(0.5, low=0.0, high=3.5)
+
+    def source(self) -> Packaged:
+        """Return the snippets of the packaged ratings."""
+        return Packaged("vader-ratings", read)
+
+    def example(self, row: Row, rng: Random) -> Example | None:
+        """Return the snippet with its sign, or None when people rate it near 0; equal texts are one group."""
+        mean = row["mean"]
+        if abs(mean) <= self.threshold:
+            return None
+        words = re.sub(r"\W+", " ", row["text"].casefold()).strip()
+        return Example(row["text"], int(mean > 0), group=words, id=row["id"])
+
+
+def read(folder: Path) -> Iterator[Row]:
+    """Yield id, mean rating and text of each line of the snippets' ground truth; DataError names a bad line."""
+    path = folder / "movieReviewSnippets_GroundTruth.txt"
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                name, mean, text = line.rstrip("\n").split("\t", 2)
+                yield {"id": name, "mean": float(mean), "text": text.strip()}
+            except ValueError as error:
+                raise DataError(
+                    f"line {number} of '{path.name}' is {line.strip()[:60]!r}; needed are id, mean rating and text, "
+                    "separated by tabs. Fetch the asset again: surpass assets fetch vader-ratings"
+                ) from error

@@ -1,0 +1,122 @@
+"""Contract suites: what every plug-in must hold, checked without a test of its own.
+
+    from surpass.testing import check_method
+    check_method("my-method")                 # a name, `module:CLASS`, a class or a spec
+
+Each check raises AssertionError saying what does not hold. A field without a default is given by keyword; fields called
+`path` get a small file, those that take a spec get ground truth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surpass.artifacts import Predictions, Splits
+from surpass.labels.base import LabelSource
+from surpass.spec import describe_kind
+from surpass.tasks.base import Example, Task
+from surpass.testing._methods import check_method
+from surpass.testing._models import check_model
+from surpass.testing._samples import (
+    ROWS,
+    check_spec,
+    check_values,
+    hold,
+    made_up,
+    make,
+    sample_file,
+    sample_splits,
+)
+
+__all__ = [
+    "check_label_source",
+    "check_method",
+    "check_model",
+    "check_spec",
+    "check_task",
+    "sample_file",
+    "sample_splits",
+]
+
+
+def check_task(plugin: str | type[Task] | Task, **options: Any) -> None:
+    """Check a task on its sample rows, without its source."""
+    with tempfile.TemporaryDirectory() as folder:
+        task: Task = make("task", plugin, options, folder=Path(folder))
+        if "path" in {field.name for field in dataclasses.fields(task)} and not task.problem():
+            task = task.resolve()
+    name = describe_kind(task)
+    check_spec(task)
+    text = (type(task).__doc__ or "").lower()
+    hold("licence" in text or "license" in text, f"{name}: the class docstring does not name the licence")
+    hold(bool(task.licence), f"{name}: `licence` is empty")
+    hold(len(task.sample) >= 2, f"{name}: `sample` has {len(task.sample)} rows; two or three are needed")
+    found = list(task.examples(task.sample))
+    kept = [example for example in found if example is not None]
+    hold(bool(kept), f"{name}: `example` leaves out every sample row")
+    for example in kept:
+        _check_example(name, task, example)
+    written = list(map(repr, found))
+    hold(written == list(map(repr, task.examples(task.sample))), f"{name}: `example` gives other examples each time")
+    backwards = list(map(repr, task.examples(task.sample[::-1])))[::-1]
+    hold(written == backwards, f"{name}: an example depends on the rows before it")
+
+
+def _check_example(name: str, task: Task, example: Example) -> None:
+    classes = task.class_names()
+    if task.target == "classification":
+        inside = example.label in range(len(classes))
+        hold(inside, f"{name}: label {example.label!r} is no index of its classes {', '.join(classes)}")
+    if task.target == "regression":
+        hold(bool(np.isfinite(example.label)), f"{name}: label {example.label!r} is not a finite number")
+    for what in ("group", "id", "part"):
+        value = getattr(example, what)
+        hold(isinstance(value, str), f"{name}: {what} {value!r} is {type(value).__name__}; text is needed")
+    part = example.part
+    hold(part in ("", "train", "test") or part.startswith("shift:"), f"{name}: part {part!r} is none that splits know")
+    fits: dict[str, Callable[[Any], bool]] = {
+        "text": lambda x: isinstance(x, str) and bool(x.strip()),
+        "pair": lambda x: isinstance(x, tuple) and len(x) == 2 and all(isinstance(item, str) for item in x),
+    }
+    numbers: Callable[[Any], bool] = lambda x: bool(np.isfinite(np.asarray(x, dtype=float)).all())  # noqa: E731
+    hold(fits.get(task.input, numbers)(example.input), f"{name}: input {example.input!r} is no {task.input}")
+
+
+def check_label_source(plugin: str | type[LabelSource] | LabelSource, **options: Any) -> None:
+    """Check a label source on made-up rows of two classes: shapes, sums, joins by id, determinism."""
+    splits = sample_splits(2)
+    with tempfile.TemporaryDirectory() as folder:
+        source: LabelSource = make("label", plugin, options, folder=Path(folder))
+        name = describe_kind(source)
+        check_spec(source)
+        problem = source.problem()
+        hold(problem is None, f"{name} cannot run here: {problem}")
+        source = source.resolve()
+        order = np.random.default_rng(1).permutation(ROWS)
+        shuffled = dataclasses.replace(
+            splits, rows=splits.rows.take(order), split=tuple(splits.split[i] for i in order)
+        )
+        given = [made_up(splits, seed) for seed, _ in enumerate(source.sources())]
+        first, second, moved = (source.compute(rows, given) for rows in (splits, splits, shuffled))
+    _check_labels(name, splits, first)
+    same = first.ids == second.ids and np.array_equal(first.values, second.values)
+    hold(same, f"{name}: the same rows get other labels the second time; take the seed from a field")
+    close = set(moved.ids) == set(first.ids) and np.allclose(moved.on(first.ids), first.values, atol=1e-9)
+    hold(close, f"{name}: a row's label depends on its position; draw and join by row id")
+
+
+def _check_labels(name: str, splits: Splits, labels: Predictions) -> None:
+    where = dict(zip(splits.rows.ids, splits.split, strict=True))
+    hold(len(set(labels.ids)) == len(labels.ids), f"{name}: a row is labelled twice")
+    for row, split in zip(labels.ids, labels.split, strict=True):
+        hold(where.get(row) == split, f"{name}: row {row!r} is said to be of split {split!r}, not {where.get(row)!r}")
+    for split in ("transfer", "test"):
+        missing = set(splits.part(split).ids) - set(labels.ids)
+        hold(not missing, f"{name}: {len(missing)} {split} rows have no label")
+    check_values(name, labels.values, rows=len(labels.ids), columns=2, target="classification")

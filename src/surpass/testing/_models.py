@@ -1,0 +1,127 @@
+"""The contract of model families."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surpass.artifacts import Inputs, Targets, take
+from surpass.errors import IncompatibleError
+from surpass.labels.base import gold_values
+from surpass.methods.base import Batch, Method, cross_entropy
+from surpass.methods.soft import Soft
+from surpass.models.base import Fitted, Model, Work
+from surpass.runtime import Runtime
+from surpass.spec import describe_kind
+from surpass.testing._samples import (
+    ROWS,
+    WORDS,
+    check_spec,
+    check_values,
+    hold,
+    make,
+    sample_splits,
+)
+
+
+class _Contrary(Method):
+    """The weak labels turned round; shows whether a model trains on the method's loss."""
+
+    def loss(self, batch: Batch, progress: float) -> Any:
+        return cross_entropy(batch.logits, batch.targets.flip(-1))
+
+
+def check_model(plugin: str | type[Model] | Model, **options: Any) -> None:
+    """Check a model family on small easy problems of every input and target it names."""
+    with tempfile.TemporaryDirectory() as folder:
+        model: Model = make("model", plugin, options, folder=Path(folder))
+        name, served = describe_kind(model), 0
+        check_spec(model)
+        if not model.reads_features:
+            problem = model.problem()
+            hold(problem is None, f"{name} cannot run here: {problem}")
+            model = model.resolve()
+        for input_kind in ("vector",) if model.reads_features else sorted(model.inputs):
+            for target, classes in (("classification", 2), ("classification", 5), ("regression", 0)):
+                if target not in model.targets:
+                    continue
+                work = _easy(input_kind, target, classes)
+                try:
+                    fitted = model.fit(work, Runtime())
+                except IncompatibleError:  # another setting of the model reads these inputs
+                    continue
+                served += 1
+                where = f"{name} on {input_kind}, {target}{f' of {classes} classes' if classes else ''}"
+                _check_fitted(where, model, work, fitted)
+                _check_kept(where, fitted, Path(folder) / f"saved{served}")
+        hold(served > 0, f"{name}: none of its inputs {sorted(model.inputs)} and targets {sorted(model.targets)} works")
+        if "custom_loss" in model.can:
+            _check_custom_loss(name, model, "vector" if model.reads_features else sorted(model.inputs)[-1])
+
+
+def _easy(input_kind: str, target: str, classes: int, method: Method | None = None) -> Work:
+    """Return a problem that one word, or one direction, decides."""
+    splits = sample_splits(classes)
+    texts: Any = splits.rows.inputs
+    inputs: Inputs = texts
+    if input_kind == "pair":
+        inputs = tuple((text, "a second text") for text in texts)
+    elif input_kind in ("vector", "image"):
+        shown = np.eye(5, 8)[[WORDS.index(text.split()[0]) for text in texts]]
+        inputs = (4 * shown + np.random.default_rng(0).normal(scale=0.3, size=shown.shape)).astype(np.float32)
+    values = gold_values(splits)
+    if classes:
+        values = 0.9 * values + 0.1 / classes
+    targets = Targets.of(splits.rows.ids, values)
+    watch = take(inputs, np.arange(20))
+    return Work(
+        inputs=inputs,
+        targets=targets,
+        watch=watch,
+        target=target,
+        classes=values.shape[1],
+        method=method or Soft(),
+        seed=3,
+    )
+
+
+def _check_fitted(name: str, model: Model, work: Work, fitted: Fitted) -> None:
+    values = fitted.predict(work.inputs)
+    check_values(name, values, rows=ROWS, columns=work.classes, target=work.target)
+    again = model.fit(work, Runtime()).predict(work.inputs)
+    hold(np.array_equal(values, again), f"{name}: the same seed gives other predictions")
+    order = np.random.default_rng(2).permutation(ROWS)
+    moved = fitted.predict(take(work.inputs, order))
+    hold(np.allclose(moved, values[order], atol=1e-4), f"{name}: a prediction depends on the rows beside it")
+    if work.target == "classification":
+        share = float((values.argmax(axis=1) == work.targets.values.argmax(axis=1)).mean())
+        hold(share > 0.8, f"{name}: an easy problem is learned on {share:.0%} of its own rows; above 80% is needed")
+    else:
+        fit = float(np.corrcoef(values[:, 0], work.targets.values[:, 0])[0, 1])
+        hold(fit > 0.8, f"{name}: predictions of an easy problem correlate by {fit:.2f}; above 0.8 is needed")
+    steps, watched = fitted.steps, fitted.watched
+    hold(len(steps) > 0 and list(steps) == sorted(set(steps)), f"{name}: steps {steps} do not ascend")
+    hold(len(watched) == len(steps), f"{name}: {len(watched)} readings of watched rows at {len(steps)} steps")
+    for reading in watched if watched.shape[1] else ():
+        check_values(f"{name}, watched", reading, rows=len(work.watch), columns=work.classes, target=work.target)
+    if watched.shape[1]:
+        end = np.allclose(watched[-1], fitted.predict(work.watch), atol=1e-4)
+        hold(end, f"{name}: the last reading of the watched rows is not the final prediction")
+
+
+def _check_kept(name: str, fitted: Fitted, folder: Path) -> None:
+    for fact, value in fitted.facts.items():
+        hold(isinstance(value, float | int | str), f"{name}: fact {fact}={value!r} is no plain number or text")
+    folder.mkdir()
+    fitted.save(folder)
+    hold(any(folder.iterdir()), f"{name}: `save` wrote nothing")
+
+
+def _check_custom_loss(name: str, model: Model, input_kind: str) -> None:
+    work = _easy(input_kind, "classification", 2, _Contrary())
+    values = model.fit(work, Runtime()).predict(work.inputs)
+    share = float((values.argmax(axis=1) == work.targets.values.argmax(axis=1)).mean())
+    hold(share < 0.2, f"{name}: it says it trains on a method's loss, but a contrary loss leaves it {share:.0%} right")

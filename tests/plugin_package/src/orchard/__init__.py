@@ -1,0 +1,1 @@
+"""Plug-ins of a third party: a task, a label source, a method and a model family."""
