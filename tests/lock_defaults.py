@@ -41,6 +41,10 @@ def _written(default: Any) -> Any:
     return {"default": json.loads(json.dumps(default, default=encode))}
 
 
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)  # 1 and 1.0 differ here, as they do in keys
+
+
 def broken(locked: Lock, now: Lock) -> list[str]:
     """Return the changes that would serve old artifacts for new specs: a default is other, the version is not."""
     found = []
@@ -49,7 +53,7 @@ def broken(locked: Lock, now: Lock) -> list[str]:
             continue
         before, after = locked[kind]["fields"], now[kind]["fields"]
         for name, was in before.items():
-            if json.dumps(was) != json.dumps(after.get(name)):
+            if _text(was) != _text(after.get(name)):
                 became = json.dumps(after[name]) if name in after else "gone"
                 found.append(
                     f"{kind}.{name} was {json.dumps(was)} and is {became}, but version is still {now[kind]['version']}. "
@@ -61,7 +65,7 @@ def broken(locked: Lock, now: Lock) -> list[str]:
 def unlocked(locked: Lock, now: Lock) -> list[str]:
     """Return the kinds whose entry in the lock file is not what the code says."""
     kinds = sorted({*locked, *now})
-    return [kind for kind in kinds if json.dumps(locked.get(kind)) != json.dumps(now.get(kind))]
+    return [kind for kind in kinds if _text(locked.get(kind)) != _text(now.get(kind))]
 
 
 def main() -> int:

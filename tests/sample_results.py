@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import Any
 
 from surpass.checks import Finding
 from surpass.results import AgreementRow, Curve, ResultRow, Results, StageFact
@@ -242,3 +244,14 @@ def all_failed() -> Results:
     )
     failed = tuple(StageFact(r.key, f"student {r.method} on {r.task}", "failed", 1.0, {}, TRACEBACK) for r in found)
     return Results("all-failed", STUDY, 0.95, bare, (), (), (), failed, {"surpass": "0.1.0"}, "accuracy")
+
+
+def change(results: Results, **options: Any) -> Results:
+    """The results with the same change in every row."""
+    return dataclasses.replace(results, rows=tuple(dataclasses.replace(row, **options) for row in results.rows))
+
+
+def only(results: Results, **wanted: str) -> Results:
+    """The results with the rows that agree."""
+    rows = tuple(r for r in results.rows if all(getattr(r, name) == value for name, value in wanted.items()))
+    return dataclasses.replace(results, rows=rows)

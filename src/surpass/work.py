@@ -68,7 +68,7 @@ def _threads(count: int) -> Any:  # threadpoolctl's context manager, untyped
     """Return a context that limits the math libraries, so that workers never oversubscribe the cores."""
     import sys
 
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(count)

@@ -1,4 +1,7 @@
-"""Numbers that describe the form of a text and nothing of what it says: lengths, marks, letters, how it ends."""
+"""Numbers that describe the form of a text and nothing of what it says: lengths, marks, letters, how it ends.
+
+The ending is what follows the last colon, line break or bar, and the last word of a text without any.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,13 @@ NAMES: tuple[str, ...] = (
     *(f"count of {mark}" for mark in _MARKS),
     "kind of first character",
     "kind of last character",
-    "characters after the last colon or line break",
-    "words after the last colon or line break",
-    "single letter after the last colon or line break",
-    "which letter it is",
-    "number after the last colon or line break",
-    "yes or no after the last colon or line break",
-    "capital after the last colon or line break",
+    "characters of the ending",
+    "words of the ending",
+    "ending is a single letter",
+    "letter of the ending",
+    "ending is a number",
+    "ending is yes or no",
+    "ending begins with a capital",
     "ends in 'Answer: B' style",
 )
 
@@ -43,7 +46,7 @@ NAMES: tuple[str, ...] = (
 def describe(texts: Sequence[str]) -> Values:
     """Return the surface features of texts, (n, len(NAMES)).
 
-    >>> dict(zip(NAMES, describe(["Which? Answer: B"])[0].tolist()))["single letter after the last colon or line break"]
+    >>> dict(zip(NAMES, describe(["Which? Answer: B"])[0].tolist()))["ending is a single letter"]
     1.0
     """
     return np.array([_described(text) for text in texts], dtype=np.float64).reshape(len(texts), len(NAMES))
@@ -61,7 +64,7 @@ def of_inputs(inputs: Inputs) -> tuple[Values, tuple[str, ...]]:
 def _described(text: str) -> list[float]:
     text = text.strip()
     words = text.split()
-    ending = _ENDING.split(text)[-1].strip()
+    ending = (_ENDING.split(text) if _ENDING.search(text) else [*words[-1:], ""][:1])[-1].strip()
     counts = [text.count(mark) for mark in _MARKS]
     marks = sum(character in string.punctuation for character in text)
     return [

@@ -18,7 +18,7 @@ FEWEST_TEST = 200
 MAJORITY = 1.1
 """A class may hold this many times its equal share: 55 % of two classes, above which Burns et al. (2023) rebalance."""
 RARE = 0.01
-"""Equal texts in so small a share of a split do not move a score; they are a warning and no error."""
+"""Equal texts in so small a share of a split do not move a score; they are a note and no error."""
 
 
 def check_splits(splits: Splits, *, where: Mapping[str, str]) -> list[Finding]:
@@ -69,13 +69,15 @@ def _overlaps(parts: Mapping[str, Rows], where: Mapping[str, str]) -> Iterator[F
         rows, n = int(hits.any(axis=0).sum()), len(parts[second])
         if not rows:
             continue
-        severity: Severity = "error" if ids or groups or rows > RARE * n else "warning"
+        severity: Severity = "error" if ids or groups or rows > RARE * n else "note"
         harm = "its scores are too good" if _is_test(second) else "its weak labels or stopping are not of unseen rows"
+        if severity == "note":
+            harm = "too few to move a score by much"
         yield Finding(
             "split-overlap",
             severity,
-            f"{rows} of {n} rows of '{second}' are also in '{first}' ({ids} by id, {groups} by group, {texts} by text), so "
-            f"{harm}; give such rows one group in the task.",
+            f"'{second}' shares {rows} of its {n} rows with '{first}' ({ids} by id, {groups} by group, {texts} by text), "
+            f"{'' if severity == 'note' else 'so '}{harm}; give such rows one group in the task.",
             _at(where, first, second),
             {"rows": rows, "of": n, "ids": ids, "groups": groups, "texts": texts, "first": first, "second": second},
         )

@@ -163,6 +163,6 @@ class Solved:
 
     def save(self, folder: Path) -> None:
         """Write the fitted predictor with joblib, scikit-learn's own format."""
-        import joblib  # type: ignore[import-untyped]
+        import joblib
 
         joblib.dump(self.predictor, folder / "model.joblib")

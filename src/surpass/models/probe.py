@@ -164,7 +164,7 @@ def _predict(head: tuple[Scale, Values, Values, str], inputs: Inputs) -> Values:
     if target == "regression":
         return np.asarray(logits)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def save_head(folder: Path, head: Any) -> None:

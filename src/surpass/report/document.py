@@ -248,7 +248,7 @@ def _appendix(results: Results) -> Section:
     if results.rows:
         blocks.append(
             Text(
-                "A key names one piece of work exactly; `surpass show KEY` tells what it was, what it was made from and how long it took."
+                "A key names one piece of work exactly; `surpass show KEY` tells what it was, from what and how long it took."
             )
         )
         blocks.append(Fold("Keys", (tables.keys(results),)))

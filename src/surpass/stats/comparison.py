@@ -171,9 +171,10 @@ def _spread(points: Values, draws: Values, names: Sequence[str], *, groups: int,
         for name, count in zip(names, missing, strict=True)
     )
     zero = np.zeros((quantities, quantities))
-    centred = np.where(missing, 0.0, points - points.mean(axis=0))
+    known = np.where(missing, 0.0, points)
+    centred = known - known.mean(axis=0)
     return Spread(
-        means=points.mean(axis=0),
+        means=known.mean(axis=0),
         between=zero if seeds == 1 else centred.T @ centred / (seeds - 1) / seeds,
         shared=zero if common else shared_covariance(finite, groups=groups),
         seeds=seeds,

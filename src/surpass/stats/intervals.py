@@ -99,7 +99,7 @@ class Spread:
     """Means of q scores over seeds and the two parts of their covariance: all that an interval needs.
 
     Attributes:
-        means: (q,), NaN for a score that does not exist in some seed.
+        means: (q,); 0 for a score that has a problem.
         between: covariance between seeds / k, (q, q); zero for one seed.
         shared: covariance from test rows, (q, q).
         seeds: k.
