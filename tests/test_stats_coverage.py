@@ -46,7 +46,6 @@ def coverage(truth, metric, make_run, *, seed, **setting):
         held[i] = [estimate.low <= value <= estimate.high for estimate, value in zip(estimates, true, strict=True)]
         defined[i] = found.pgr.defined
     assert defined.mean() > 0.95  # the setting has a clear gap
-    print(np.array([held[:, 0].mean(), held[:, 1].mean(), held[defined, 2].mean(), defined.mean()]))
     return np.array([held[:, 0].mean(), held[:, 1].mean(), held[defined, 2].mean()])
 
 

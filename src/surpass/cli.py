@@ -58,7 +58,9 @@ def main(debug: bool) -> None:
 
 
 def _store_option(command: Command) -> Command:
-    return click.option("--store", default=DEFAULT_STORE, show_default=True, help="Folder of cached artifacts.")(command)
+    return click.option("--store", default=DEFAULT_STORE, show_default=True, help="Folder of cached artifacts.")(
+        command
+    )
 
 
 def _output_options(command: Command) -> Command:
@@ -69,7 +71,9 @@ def _output_options(command: Command) -> Command:
 def _run_options(command: Command) -> Command:
     for option in (
         click.option("--keep-weights", is_flag=True, help="Keep fitted models in the store."),
-        click.option("--jobs", type=click.IntRange(min=0), help="Worker processes; 0: in this one. Default: one a core."),
+        click.option(
+            "--jobs", type=click.IntRange(min=0), help="Worker processes; 0: in this one. Default: one a core."
+        ),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
         click.option("--out", type=click.Path(path_type=Path), help="Output folder; by default out/NAME."),
     ):
@@ -99,7 +103,9 @@ def run(study: str, dry_run: bool, **options: Any) -> None:
     _run(study, dry_run=dry_run, **options)
 
 
-def _run(source: str, *, dry_run: bool, out: Path | None, store: str, as_json: bool, quiet: bool, **options: Any) -> None:
+def _run(
+    source: str, *, dry_run: bool, out: Path | None, store: str, as_json: bool, quiet: bool, **options: Any
+) -> None:
     from surpass.folder import remember
     from surpass.runner import plan
     from surpass.store import Store

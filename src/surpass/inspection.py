@@ -10,8 +10,9 @@ from surpass import recipes_path
 from surpass.checks import Finding
 from surpass.errors import StoreError, StudyError
 from surpass.folder import recall
+from surpass.guard import guard_rows
 from surpass.registry import REGISTRIES
-from surpass.scoring import guard_splits, results
+from surpass.scoring import results
 from surpass.spec import difference
 from surpass.splits import Data, make_splits
 from surpass.stages import joined
@@ -90,7 +91,7 @@ def findings_before(source: str) -> list[Finding]:
             data = study.data_of(task, pair, study.first_seed)
             if data not in found:
                 splits = joined(make_splits(data.training()), make_splits(data.evaluation()))
-                found[data] = guard_splits(splits, {"task": task.label()})
+                found[data] = guard_rows(splits, task.label())
     return [finding for findings in found.values() for finding in findings]
 
 

@@ -1,7 +1,7 @@
 """Where a run of training is read: three rules over the predictions that a fit stored at several points.
 
 `last` is the end. `weak_val` is the point that agrees best with the labels the model was trained on, on validation rows: all
-that a person without ground truth can do. `oracle` is the best point on the test rows themselves; it uses what nobody has, and
+that a person without ground truth can do. `oracle` is the best point on the test rows themselves: it uses what nobody has and
 only bounds what better stopping could give (Burns et al. 2023, section 5.1.1).
 """
 

@@ -192,8 +192,9 @@ class Store:
         with contextlib.suppress(OSError):
             for line in (self.root / "timings.tsv").read_text(encoding="utf-8").splitlines():
                 name, _, seconds = line.rpartition("\t")
-                with contextlib.suppress(ValueError):
-                    found.setdefault(name, []).append(float(seconds))
+                with contextlib.suppress(ValueError):  # a line that a killed process left unfinished
+                    taken = float(seconds)
+                    found.setdefault(name, []).append(taken)
         return found
 
     def note_timing(self, name: str, seconds: float) -> None:

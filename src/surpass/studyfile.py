@@ -38,9 +38,11 @@ def read(source: str | Path) -> Study:
 
     path = Path(text)
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # noqa: S506  # a SafeLoader
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # a SafeLoader
     except OSError as error:
-        raise StudyError([f"study file '{path}' cannot be read: {error.strerror or error}. Give a YAML file."]) from error
+        raise StudyError(
+            [f"study file '{path}' cannot be read: {error.strerror or error}. Give a YAML file."]
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StudyError([f"study file '{path}' is not valid YAML: {' '.join(str(error).split())}."]) from error
     return parse(data)
@@ -214,7 +216,9 @@ def problems_of(study: Study, *, read_rows: bool = True) -> list[str]:
     found += [f"task '{name}' stands twice in tasks. Leave one out." for name in set(names) if names.count(name) > 1]
     for number, pair in enumerate(study.pairs, 1):
         unknown = [name for name in pair.tasks if name not in names]
-        found += [f"pair {number}: task '{name}' is not in the study, which has {', '.join(names)}." for name in unknown]
+        found += [
+            f"pair {number}: task '{name}' is not in the study, which has {', '.join(names)}." for name in unknown
+        ]
         for task in study.tasks_of(pair):
             found += [f"pair {number}, {text}" for text in _mismatches(study, pair, task)]
     if read_rows:

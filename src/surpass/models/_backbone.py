@@ -21,7 +21,10 @@ KEPT_BACKBONES = 2  # a study walks through its pairs in order: the weak and the
 CPU_TOKENS = (
     1024  # larger batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 and 1,850 at 4,000
 )
-PLAIN_TRAINING, PLAIN_FORWARD = 256, 64  # tokens up to which plain attention beat the fused one, with and without gradient
+PLAIN_TRAINING, PLAIN_FORWARD = (
+    256,
+    64,
+)  # tokens up to which plain attention beat the fused one, with and without gradient
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 Batch = dict[str, Tensor]  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids

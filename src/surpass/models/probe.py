@@ -86,8 +86,10 @@ class Probe(Model):
     def label(self) -> str:
         """Return the backbone's short name with the layer that is read."""
         name = self.backbone.partition(":")[2].rpartition("/")[2].partition("@")[0] or self.backbone
-        return f"{name} probe" + (f" ({self.layer})" if self.layer != "middle" else "") + (
-            " adam" if self.solver == "adam" else ""
+        return (
+            f"{name} probe"
+            + (f" ({self.layer})" if self.layer != "middle" else "")
+            + (" adam" if self.solver == "adam" else "")
         )
 
     def fit(self, work: Work, runtime: Runtime) -> Fitted:

@@ -1,0 +1,119 @@
+"""The artifacts of a study, each read once, and the cells they make up: student, ceiling and supervisor on the same rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from surpass.artifacts import Predictions, Rows, Splits, Values
+from surpass.errors import StoreError
+from surpass.labels.base import gold_values
+from surpass.labels.gold import Gold
+from surpass.spec import key, name_of
+from surpass.stages import Fit, Stage, joined, label_stage
+from surpass.stats import Run
+from surpass.stopping import RULES, choose, point_scores
+from surpass.store import Store
+from surpass.study import Cell
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A student or ceiling of one seed with the labels it was trained on, as one-hot or soft values by row id."""
+
+    predictions: Predictions
+    labels: Predictions
+
+    def point(self, rule: str, splits: Splits, test: Rows, gold: Values) -> int:
+        """Return the point of training that a rule reads."""
+        if rule == "last" or len(self.predictions.steps) == 1:
+            return -1
+        if rule == "oracle":
+            return choose(point_scores(self.predictions, test.ids, gold, splits.target))
+        val = splits.part("val")
+        return choose(point_scores(self.predictions, val.ids, self.labels.on(val.ids), splits.target))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """The artifacts of one cell that finished."""
+
+    cell: Cell
+    splits: Splits
+    supervisor: Predictions
+    ceiling: Trained
+    student: Trained
+
+    def test(self, split: str) -> tuple[Rows, Values]:
+        """Return the rows of a test split with their ground truth as values."""
+        rows = self.splits.part(split)
+        return rows, gold_values(dataclasses.replace(self.splits, rows=rows, split=(split,) * len(rows)))
+
+
+class Shelf:
+    """Artifacts of a study, each read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._held: dict[str, Any] = {}
+
+    def get(self, stage: Stage) -> Any:
+        """Return a stage's artifact; StoreError when it is not there."""
+        name = key(stage)
+        if name not in self._held:
+            self._held[name] = self._store.load(stage.kind, name)
+        return self._held[name]
+
+    def scored(self, cell: Cell) -> Scored | None:
+        """Return the cell's artifacts, or None when one of its stages did not finish."""
+        try:
+            splits = joined(self.get(cell.data.training()), self.get(cell.data.evaluation()))
+            ceiling, student = (self._trained(fit, splits) for fit in (cell.ceiling, cell.student))
+            return Scored(cell, splits, self.get(cell.supervisor), ceiling, student)
+        except StoreError:
+            return None
+
+    def _trained(self, fit: Fit, splits: Splits) -> Trained:
+        labels = fit.labels
+        if isinstance(labels, Gold):
+            known = Predictions(splits.rows.ids, splits.split, gold_values(splits))
+        else:
+            known = self.get(label_stage(labels, fit.data))
+        return Trained(self.get(fit), known)
+
+
+def names(cell: Cell) -> dict[str, str]:
+    """Return what tables call the cell's parts."""
+    weak = cell.supervisor.label() if isinstance(cell.supervisor, Fit) else cell.supervisor.source.label()
+    return {
+        "task": cell.task.label(),
+        "weak": weak,
+        "strong": cell.pair.strong.label(),
+        "method": name_of(cell.method),
+    }
+
+
+def scored_splits(scored: Scored) -> list[str]:
+    """Return the splits with ground truth that the supervisor labelled too: `test` and shifted tests."""
+    known = set(scored.supervisor.split)
+    return [name for name in scored.splits.names() if name == "test" or (name.startswith("shift:") and name in known)]
+
+
+def rules(scored: Scored) -> list[str]:
+    """Return the stopping rules that differ for a cell: a model without steps is read at its end alone."""
+    if len(scored.student.predictions.steps) == 1:
+        return ["last"]
+    return [rule for rule in RULES if rule != "weak_val" or "val" in scored.splits.names()]
+
+
+def run_of(scored: Scored, split: str, rule: str) -> Run:
+    """Return a seed's test rows as the statistics take them; floor is read at the end, whose labels were given."""
+    test, gold = scored.test(split)
+    student, ceiling = (
+        trained.predictions.at(trained.point(rule, scored.splits, test, gold), test.ids)
+        for trained in (scored.student, scored.ceiling)
+    )
+    floor = scored.supervisor.on(test.ids)
+    if scored.splits.target == "regression":
+        student, ceiling, floor = student[:, 0], ceiling[:, 0], floor[:, 0]
+    return Run(test.labels, test.groups, student, floor, ceiling)
