@@ -9,15 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats as scipy_stats
 
 from surpass.errors import DataError, SpecError, UnknownNameError
 from surpass.metrics import METRICS
-from surpass.stats import Estimate, Run, agreement_estimate, compare
-from surpass.stats.intervals import CEILING, FLOOR, GAIN, GAP, STUDENT, Spread
-from surpass.stats.resampling import group_weights, numbered_groups, ratio_draws, score_draws, shared_covariance
+from surpass.stats import Run, agreement_estimate, compare
+from surpass.stats.resampling import group_weights, numbered_groups, ratio_draws, score_draws
 
 QUANTITIES = ("floor", "student", "ceiling", "gap", "gain", "pgr")
 
@@ -57,9 +53,6 @@ def same(one, other, rel=1e-9):
     return True
 
 
-# Values and widths by hand
-
-
 def test_values_are_means_over_seeds_and_pgr_their_ratio():
     rows = [str(i) for i in range(400)]
 
@@ -84,58 +77,6 @@ def test_one_seed_has_the_standard_error_of_a_mean():
     assert "covers examples only" in found.note
 
 
-def test_half_width_by_hand():
-    # A/k = .0004, B = .0001: u = .8, 1/d = .8/2 + .2/100, d = 2.4876
-    spread = Spread(
-        means=np.array([0.5, 0.7, 0.9]),
-        between=np.diag([0.0, 4e-4, 0.0]),
-        shared=np.diag([1e-4, 1e-4, 0.0]),
-        seeds=3,
-        groups=101,
-        level=0.95,
-        method="",
-        problems=("", "", ""),
-    )
-    expected = scipy_stats.t.ppf(0.975, 1 / (0.8 / 2 + 0.2 / 100)) * math.sqrt(5e-4)
-    assert spread.half_width(STUDENT) == pytest.approx(expected)
-    assert spread.half_width(FLOOR) == pytest.approx(scipy_stats.t.ppf(0.975, 100) * 0.01)  # rows alone: G - 1
-    assert spread.half_width(CEILING) == 0
-    assert spread.half_width(np.stack([FLOOR, STUDENT])).shape == (2,)
-
-
-def test_fieller_interval_solves_its_quadratic():
-    covariance = np.array([[2.0, 1.0, 0.5], [1.0, 3.0, 0.7], [0.5, 0.7, 2.5]]) * 1e-4
-    means = np.array([0.6, 0.7, 0.8])
-    spread = Spread(means, np.zeros((3, 3)), covariance, 1, 1001, 0.95, "", ("", "", ""))
-    found = spread.pgr(higher_is_better=True)
-    t2 = scipy_stats.t.ppf(0.975, 1000) ** 2
-    gain, gap = GAIN @ means, GAP @ means
-    roots = np.roots(
-        [
-            gap**2 - t2 * GAP @ covariance @ GAP,
-            -2 * (gain * gap - t2 * GAIN @ covariance @ GAP),
-            gain**2 - t2 * GAIN @ covariance @ GAIN,
-        ]
-    )
-    assert (found.low, found.high) == pytest.approx(sorted(roots), rel=1e-6)
-    assert found.value == pytest.approx(0.5)
-
-
-@given(st.floats(0.02, 3.0))
-@settings(max_examples=50, deadline=None)
-def test_pgr_is_bounded_exactly_when_the_gap_leaves_out_zero(width):
-    spread = Spread(
-        np.array([0.6, 0.7, 0.8]), np.zeros((3, 3)), np.eye(3) * (0.1 * width) ** 2, 1, 500, 0.95, "", ("",) * 3
-    )
-    gap, pgr = spread.estimate(GAP), spread.pgr(higher_is_better=True)
-    assert pgr.defined == (gap.low > 0)
-    if pgr.defined:
-        assert pgr.low < pgr.value < pgr.high
-
-
-# The bootstrap
-
-
 def test_draws_equal_the_textbook_loop_over_repeated_rows():
     runs = noisy_runs(seeds=2, n=30, per_group=3)
     # the second run lacks the first two questions: rows of different seeds overlap only in part
@@ -156,28 +97,6 @@ def test_draws_equal_the_textbook_loop_over_repeated_rows():
             assert draws[r, s, q] == pytest.approx(metric.value(labels[rows], predictions[rows]), nan_ok=True)
 
 
-def test_weights_are_multinomial():
-    weights = np.concatenate(list(group_weights(5, 20_000, 1, rows=0)))
-    assert (weights.sum(axis=1) == 5).all()
-    # mean 1, variance G (1/G) (1 - 1/G) = .8, covariance -1/G = -.2
-    assert weights.mean(axis=0) == pytest.approx(np.ones(5), abs=0.03)
-    assert np.cov(weights.T) == pytest.approx(np.eye(5) - 0.2, abs=0.04)
-
-
-def test_shared_covariance_is_that_of_the_rows_only():
-    # seed s scores b_i + e_si on row i: what two seeds share is var(b) / n = 4 / 2000
-    rng = np.random.default_rng(5)
-    rows = 2 * rng.normal(size=(2000, 1))
-    tops = [rows + 3 * rng.normal(size=(2000, 1)) for _ in range(6)]
-    index = [np.arange(2000)] * 6
-    draws = ratio_draws(tops, [np.ones((2000, 1))] * 6, index, groups=2000, resamples=4000, seed=0)
-    assert shared_covariance(draws, groups=2000)[0, 0] == pytest.approx(4 / 2000, rel=0.15)
-    assert shared_covariance(draws[:, :1], groups=2000)[0, 0] == pytest.approx(13 / 2000, rel=0.15)
-    apart = [np.arange(2000) + 2000 * s for s in range(6)]
-    draws = ratio_draws(tops, [np.ones((2000, 1))] * 6, apart, groups=12_000, resamples=1000, seed=0)
-    assert abs(shared_covariance(draws, groups=12_000)[0, 0]) < 0.2 * 13 / 2000
-
-
 def test_rows_of_a_group_are_resampled_together():
     runs = noisy_runs(seeds=1, n=200)
     twice = [
@@ -186,9 +105,6 @@ def test_rows_of_a_group_are_resampled_together():
     assert same(compare("accuracy", runs), compare("accuracy", twice))
     alone = dataclasses.replace(twice[0], groups=range(400))
     assert compare("accuracy", [alone]).student.high < compare("accuracy", twice).student.high
-
-
-# What may not change an interval
 
 
 @pytest.mark.parametrize("name", ["accuracy", "auroc"])
@@ -216,23 +132,6 @@ def test_pgr_is_zero_at_the_floor_and_one_at_the_ceiling(name):
     high = compare(name, [dataclasses.replace(run, student=run.ceiling) for run in runs]).pgr
     assert (low.value, low.low, low.high) == pytest.approx((0, 0, 0), abs=1e-9)
     assert (high.value, high.low, high.high) == pytest.approx((1, 1, 1), abs=1e-9)
-
-
-@given(st.floats(0.1, 50), st.floats(-5, 5), st.booleans())
-@settings(max_examples=30, deadline=None)
-def test_pgr_is_unchanged_by_affine_maps_of_the_metric(scale, shift, flipped):
-    rng = np.random.default_rng(2)
-    points = rng.normal(size=(4, 3)) * 0.02 + [0.6, 0.7, 0.9]
-    root = rng.normal(size=(3, 3)) * 0.01
-    before = spread_of(points, root @ root.T)
-    scale = -scale if flipped else scale
-    after = spread_of(scale * points + shift, scale**2 * root @ root.T)
-    one, two = before.pgr(higher_is_better=True), after.pgr(higher_is_better=not flipped)
-    assert (two.value, two.low, two.high) == pytest.approx((one.value, one.low, one.high), rel=1e-6)
-
-
-def spread_of(points, shared):
-    return Spread(points.mean(axis=0), np.cov(points.T) / len(points), shared, len(points), 800, 0.95, "", ("", "", ""))
 
 
 def test_error_rate_and_accuracy_have_the_same_pgr():
@@ -280,9 +179,6 @@ def test_few_seeds_that_differ_widen_the_interval_more_than_many():
     # 3 seeds at .6 .7 .8: sd .1; t(2) = 4.303, so at least 4.303 x .1 / sqrt(3) = .248 if rows put in little
     assert 0.23 < half([0.6, 0.7, 0.8]) < 0.26
     assert half([0.6, 0.7, 0.8] * 4) < 0.08
-
-
-# What cannot be estimated
 
 
 def test_no_gap_is_undefined_and_says_so():
@@ -348,9 +244,6 @@ def test_intervals_stay_within_what_is_possible():
     assert compare("accuracy", [run]).student.high == 1.0
 
 
-# Agreement, form and speed
-
-
 def test_agreement_over_seeds_by_hand():
     labels, rows = np.ones(6), list("abcdef")
     supervisor = answers([1, 1, 1, 1, 0, 0])
@@ -367,22 +260,6 @@ def test_agreement_where_the_supervisor_is_never_wrong_is_undefined():
     found = agreement_estimate([run, run])
     assert found.overall.defined
     assert "supervisor is wrong does not exist in 2 of 2 seeds" in found.where_wrong.note
-
-
-@pytest.mark.parametrize(
-    ("numbers", "text"),
-    [
-        ((0.8034, 0.7812, 0.8241), ".803 [.781, .824]"),
-        ((-0.0125, -1.5, 0.0001), "-.013 [-1.500, .000]"),
-        ((-0.0001, -0.5, 10.75), ".000 [-.500, 10.750]"),
-    ],
-)
-def test_text_of_an_estimate(numbers, text):
-    assert str(Estimate(*numbers, 0.95, 5, 100, "t")) == text
-
-
-def test_text_of_an_undefined_estimate_says_why():
-    assert str(Estimate(math.nan, math.nan, math.nan, 0.95, 5, 100, "t", "no gap: x")) == "undefined (no gap: x)"
 
 
 @pytest.mark.parametrize("name", ["mse", "r2", "rank_correlation"])

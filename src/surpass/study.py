@@ -109,6 +109,7 @@ class Study(Spec):
 
 
 def _pairs(value: Any) -> Any:
+    value = {} if value is None else value  # an empty section of a study file
     return tuple(sorted((str(name), item) for name, item in value.items())) if isinstance(value, Mapping) else value
 
 

@@ -130,9 +130,9 @@ def _pair(number: int, item: Any, problems: list[str]) -> Pair | None:
         return None
     values = dict(item)
     before = len(problems)
-    for side, family in (("weak", "model"), ("strong", "model")):
+    for side, families in (("weak", ("model", "label")), ("strong", ("model",))):
         if side in values:
-            values[side] = _component(family, values[side], problems)
+            values[side] = _component("model", values[side], problems, allowed=families)
     if "methods" in values:
         values["methods"] = tuple(_component("method", entry, problems) for entry in _listed(values["methods"]))
     if "tasks" in values:
@@ -142,17 +142,24 @@ def _pair(number: int, item: Any, problems: list[str]) -> Pair | None:
     return _built(Pair, values, where, problems) if len(problems) == before else None
 
 
-def _component(family: str, item: Any, problems: list[str]) -> Spec | None:
-    """Return the plug-in spec that `name` or `{family: name, option: value, ...}` describes, or None with a problem."""
+def _component(family: str, item: Any, problems: list[str], *, allowed: tuple[str, ...] = ()) -> Spec | None:
+    """Return the plug-in spec that `name` or `{family: name, option: value, ...}` describes, or None with a problem.
+
+    Another family may be named in a mapping where it is one of those `allowed`; by default `family` alone is.
+    """
     if isinstance(item, str):
         item = {family: item}
     if not isinstance(item, Mapping):
         problems.append(f"{family} {item!r}: give a name, or a mapping such as {{{family}: NAME, option: value}}.")
         return None
     words = [word for word in SPEC_WORDS if word in item]
+    wanted = family
     family = next((word for word in words if isinstance(item[word], str)), family)
     if not isinstance(item.get(family), str):
         problems.append(f"{dict(item)!r} names no {family}. Add {family}: NAME; known: {_names(family)}.")
+        return None
+    if family not in (allowed := allowed or (wanted,)):
+        problems.append(f"{family} '{item[family]}' stands where a {' or a '.join(allowed)} is needed.")
         return None
     before = len(problems)
     try:
@@ -174,7 +181,8 @@ def _nested(value: Any, problems: list[str]) -> Any:
     """Return an option's value with mappings that name a plug-in turned into specs, others into pairs."""
     if isinstance(value, Mapping):
         if any(word in value for word in SPEC_WORDS):
-            return _component(next(word for word in SPEC_WORDS if word in value), value, problems)
+            word = next(word for word in SPEC_WORDS if word in value)
+            return _component(word, value, problems, allowed=SPEC_WORDS)
         return tuple(sorted((str(name), _nested(item, problems)) for name, item in value.items()))
     return tuple(_nested(item, problems) for item in value) if isinstance(value, list) else value
 

@@ -39,7 +39,7 @@ def check_splits(splits: Splits, *, where: Mapping[str, str]) -> list[Finding]:
     found = [*_overlaps(parts, where)]
     if splits.target != "regression":
         for name, rows in parts.items():
-            found += _imbalance(name, rows, len(splits.classes), where)
+            found += _imbalance(name, rows, len(splits.classes) or 2, where)
     for name, rows in parts.items():
         found += _tiny(name, rows, where)
     if splits.target != "regression":

@@ -21,6 +21,7 @@ KEPT_BACKBONES = 2  # a study walks through its pairs in order: the weak and the
 CPU_TOKENS = (
     1024  # larger batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 and 1,850 at 4,000
 )
+CPU_TRAINING_TOKENS = 512
 PLAIN_TRAINING, PLAIN_FORWARD = (
     256,
     64,
@@ -196,6 +197,11 @@ def batches(lengths: np.ndarray[Any, Any], budget: int) -> Iterator[list[int]]:
 def forward_budget(runtime: Runtime, device: torch.device) -> int:
     """Return the tokens of a batch without gradients: what the runtime allows, or less where less is faster."""
     return min(runtime.tokens_per_batch, CPU_TOKENS) if device.type == "cpu" else runtime.tokens_per_batch
+
+
+def training_budget(runtime: Runtime, device: torch.device) -> int:
+    """Return the tokens of a micro-batch: on the processor small ones, because a step of mixed lengths is mostly padding."""
+    return min(runtime.tokens_per_batch, CPU_TRAINING_TOKENS) if device.type == "cpu" else runtime.tokens_per_batch
 
 
 def choose_attention(model: Any, batch: Batch, *, training: bool) -> None:

@@ -8,6 +8,7 @@ has changed between its versions, is not used.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
 import tempfile
 from collections.abc import Callable, Iterator
@@ -112,24 +113,30 @@ class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         """Accumulate the gradient of one step and return its loss."""
         drawn = inputs["rows"].to(self.rows.device)
         lengths = self.lengths[drawn.numpy(force=True)]
-        parts = list(_backbone.batches(lengths, self.runtime.tokens_per_batch))
+        parts = list(_backbone.batches(lengths, _backbone.training_budget(self.runtime, self.rows.device)))
         kept = self._kept(len(drawn))
-        if self.step_loss.statistics and len(parts) > 1:
-            with torch.no_grad():
-                logits = torch.cat([self._forward(part, drawn, kept)[0] for part in parts])
-            self.step_loss.begin(logits[torch.tensor(np.argsort(np.concatenate(parts)))])
+        held = self._begin(parts, lengths, drawn, kept) if self.step_loss.statistics else {}
         total = torch.zeros((), device=drawn.device)
-        for part in parts:
-            logits, hidden = self._forward(part, drawn, kept)
-            rows = torch.tensor(part, device=drawn.device)
-            if self.step_loss.statistics and len(parts) == 1:
-                self.step_loss.begin(logits[rows.argsort()])
-            loss = self.step_loss.part(logits, hidden, rows, drawn)
+        for i, part in enumerate(parts):
+            logits, hidden = held.pop(i, None) or self._forward(part, drawn, kept)
+            loss = self.step_loss.part(logits, hidden, torch.tensor(part, device=drawn.device), drawn)
             self.accelerator.backward(loss)
             total += loss.detach()
         self.step_loss.end(float(total), self._get_learning_rate())
         self.losses.append(float(total))
         return total
+
+    def _begin(self, parts: list[list[int]], lengths: Any, drawn: Tensor, kept: Tensor | None) -> dict[int, Any]:
+        """Predict the whole step before its first loss; return what can be kept for the losses, by part.
+
+        A step that fits into the runtime's budget is run once, with all its graphs; a larger one is run once more.
+        """
+        fits = sum(len(part) * int(lengths[part].max()) for part in parts) <= self.runtime.tokens_per_batch
+        with torch.set_grad_enabled(fits):
+            found = [self._forward(part, drawn, kept) for part in parts]
+        order = torch.tensor(np.argsort(np.concatenate(parts)), device=drawn.device)
+        self.step_loss.begin(torch.cat([logits.detach() for logits, _ in found])[order])
+        return dict(enumerate(found)) if fits else {}
 
     def _kept(self, size: int) -> Tensor | None:
         """Return the dropout mask of the pooled states of a whole step, (B, width), drawn before the step is cut."""
@@ -169,7 +176,11 @@ def train(
             callbacks=[reader],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
+        gc.freeze()  # Trainer collects garbage before its first step: over all of transformers that takes a second
+        try:
+            trainer.train()
+        finally:
+            gc.unfreeze()
     last = trainer.losses[-max(1, total // 10) :]
     return Trained(at, np.stack(reader.found), float(np.mean(last)))
 

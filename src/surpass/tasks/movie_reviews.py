@@ -21,13 +21,13 @@ class MovieReviews(Task):
     The rows are the 10,605 `movieReviewSnippets` of the VADER ground truth, each with the mean of about 15 to 20 people's
     ratings from -4 to 4. 10,043 of them have a mean beyond +-0.5: 4,982 positive and 5,061 negative.
 
-    Licence: MIT; the authors ask for the citation. The texts are those of the sentence polarity set of Pang & Lee (2005),
-    of which each snippet is one review's.
+    Licence: MIT; the authors ask for the citation. The texts seem to be those of the sentence polarity set of Pang & Lee
+    (2005), critics' snippets from Rotten Tomatoes: it opens with the same ones.
 
-    The ids are running numbers and say nothing about film or review: neighbours share no more words than rows far apart.
-    Up to fifteen snippets or so are about the same film, but nothing marks them, so that films cannot be kept apart; only
-    repeated texts are. The source lists mostly positive snippets in its first half and negative ones in its second, so
-    never take rows by their order or read anything into an id.
+    Nothing groups the rows. The ids are running numbers and say nothing about film or review: neighbours share no more
+    words than rows far apart. A dozen snippets may be about one film, scattered over the file, so that a film can be in
+    train and test alike; only rows of the same words (2 pairs) are kept together. The source lists mostly positive
+    snippets in its first half and negative ones in its second: never take rows by their order.
 
     Attributes:
         threshold: rows whose mean rating is within +-threshold of 0 are left out.
