@@ -82,13 +82,13 @@ def task(spec: Stage) -> Task:
 
 def test_a_worker_that_died_while_idle_is_replaced(workers, small_study, store):
     (cell,) = cells(small_study())
-    workers.submit(task(cell.data.training()))
+    workers.start([task(cell.data.training())])
     assert workers.room() == 0
     assert [outcome.status for outcome in workers.wait()] == ["done"]
     (idle,) = workers._workers
     idle.process.kill()
     idle.process.join()
-    workers.submit(task(cell.data.evaluation()))
+    workers.start([task(cell.data.evaluation())])
     assert [outcome.status for outcome in workers.wait()] == ["done"]
     assert workers.room() == 1
     assert store.has("data", key(cell.data.evaluation()))
@@ -96,7 +96,7 @@ def test_a_worker_that_died_while_idle_is_replaced(workers, small_study, store):
 
 def test_closing_leaves_no_process(workers, small_study):
     (cell,) = cells(small_study())
-    workers.submit(task(cell.data.training()))
+    workers.start([task(cell.data.training())])
     (worker,) = workers._workers
     workers.close()
     assert not worker.process.is_alive()
@@ -106,7 +106,7 @@ def test_the_math_threads_of_this_process_stay_as_they_are(workers, small_study,
     monkeypatch.setenv(THREAD_VARIABLES[0], "7")
     monkeypatch.delenv(THREAD_VARIABLES[1], raising=False)
     (cell,) = cells(small_study())
-    workers.submit(task(cell.data.training()))
+    workers.start([task(cell.data.training())])
     assert os.environ[THREAD_VARIABLES[0]] == "7"
     assert THREAD_VARIABLES[1] not in os.environ
 

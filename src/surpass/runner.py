@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from surpass.errors import StudyError
 from surpass.runtime import Runtime
 from surpass.spec import key
-from surpass.stages import Stage, inputs_of
+from surpass.stages import Fit, Stage, inputs_of
 from surpass.store import Store
 from surpass.study import Study, cells, describe
 from surpass.studyfile import problems_of
@@ -86,13 +86,13 @@ def graph(study: Study) -> dict[str, Node]:
 
 
 class Executor(Protocol):
-    """Who runs tasks. `submit` starts one, `wait` returns what finished since; `room` is how many more may start now."""
+    """Who runs tasks: `room` is how many more may start now, `start` starts one, `wait` returns what finished."""
 
     def room(self) -> int:
         """Return how many more tasks may be submitted now."""
 
-    def submit(self, task: Task) -> None:
-        """Start a task."""
+    def start(self, ready: Sequence[Task]) -> Task:
+        """Start one of the tasks, whichever suits best, and return it."""
 
     def wait(self) -> list[Outcome]:
         """Wait for at least one submitted task and return the finished ones."""
@@ -112,9 +112,10 @@ class InProcess:
         """Return 1 when nothing is waiting."""
         return 1 - len(self._tasks)
 
-    def submit(self, task: Task) -> None:
-        """Keep the task for `wait`."""
-        self._tasks.append(task)
+    def start(self, ready: Sequence[Task]) -> Task:
+        """Keep the first task for `wait`."""
+        self._tasks.append(ready[0])
+        return ready[0]
 
     def wait(self) -> list[Outcome]:
         """Run the waiting task."""
@@ -144,11 +145,11 @@ def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
                 del waiting[node.key]
                 failed.add(node.key)
                 yield Outcome(node.key, "skipped", 0.0, "an input of this stage failed")
-            ready = [node for node in waiting.values() if done.issuperset(node.inputs)]
-            for node in ready[: executor.room()]:
-                del waiting[node.key]
-                kinds = tuple((plan.nodes[name].spec.kind, name) for name in node.inputs)
-                executor.submit(Task(node.key, node.spec, kinds, _affinity(node.spec)))
+            ready = [_task(plan, node) for node in waiting.values() if done.issuperset(node.inputs)]
+            while ready and executor.room() > 0:
+                task = executor.start(ready)
+                ready.remove(task)
+                del waiting[task.key]
                 running += 1
             for outcome in executor.wait() if running else ():
                 running -= 1
@@ -158,10 +159,18 @@ def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
         executor.close()
 
 
-def _affinity(spec: Stage) -> str:
-    """Return what a worker should have in memory already to be quick at this stage: the backbone it loads."""
+def _task(plan: Plan, node: Node) -> Task:
+    kinds = tuple((plan.nodes[name].spec.kind, name) for name in node.inputs)
+    return Task(node.key, node.spec, kinds, _affinity(node.spec))
+
+
+def _affinity(spec: Stage) -> tuple[str, ...]:
+    """Return what a worker should have in memory already to be quick at this stage: a backbone, and states of its rows."""
     model = getattr(spec, "encoder", None) or getattr(spec, "model", None)
-    return str(getattr(model, "backbone", "")) if not getattr(model, "reads_features", False) else ""
+    backbone = str(getattr(model, "backbone", ""))
+    if not backbone or getattr(model, "reads_features", False):
+        return ()
+    return (backbone, key(spec.data)) if isinstance(spec, Fit) else (backbone,)
 
 
 def executor_for(store: Store, runtime: Runtime) -> Executor:

@@ -15,7 +15,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, ClassVar, Literal, Self
 
@@ -268,14 +268,19 @@ def difference(left: Json, right: Json, path: str = "") -> dict[str, tuple[Json,
     return {} if left == right else {path: (left, right)}
 
 
-def name_of(spec: Spec) -> str:
-    """Return a short name for tables: the plug-in's name and its options that differ from the defaults."""
-    options = [
+def options_of(spec: Spec, *, leave_out: Collection[str] = ()) -> list[str]:
+    """Return the options that differ from their defaults as `name=value`, for names in tables."""
+    return [
         f"{field.name}={_short(getattr(spec, field.name))}"
         for field in dataclasses.fields(spec)
-        if field.name not in HIDDEN_FIELDS and getattr(spec, field.name) != field.default
+        if field.name not in (*HIDDEN_FIELDS, *leave_out) and getattr(spec, field.name) != field.default
     ]
+
+
+def name_of(spec: Spec) -> str:
+    """Return a short name for tables: the plug-in's name and its options that differ from the defaults."""
     name = REGISTRIES[spec.family].display(spec.kind) if spec.family else spec.kind
+    options = options_of(spec)
     return f"{name}({', '.join(options)})" if options else name
 
 

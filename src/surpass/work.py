@@ -21,12 +21,12 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "peft")
 
 
 class Task(NamedTuple):
-    """What a worker is sent: a stage with its key, its inputs as (kind, key), and the backbone it will load."""
+    """What a worker is sent: a stage with its key, its inputs as (kind, key), and what it will load."""
 
     key: str
     spec: Stage
     inputs: tuple[tuple[str, str], ...]
-    affinity: str = ""
+    affinity: tuple[str, ...] = ()
 
 
 class Outcome(NamedTuple):

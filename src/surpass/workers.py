@@ -1,14 +1,14 @@
 """Spawned worker processes, one per core group or device: each takes one stage at a time over a pipe.
 
 Spawned, not forked: a forked process inherits the math libraries' threads and cannot use a GPU. Each worker is pinned to a
-core and keeps the backbones it loaded, and the scheduler sends it stages that need them.
+core and keeps the backbones it loaded and the states of rows it computed, and gets the stages that need them.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,8 +25,9 @@ class _Worker:
 
     def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("spawn")
-        self.job, self.affinity = job, ""
+        self.job = job
         self.task: Task | None = None
+        self.holds: set[str] = set()
         self.pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, job), daemon=True)
         with _thread_environment(job.runtime.threads):
@@ -34,8 +35,13 @@ class _Worker:
         theirs.close()
 
     def send(self, task: Task) -> None:
-        self.task, self.affinity = task, task.affinity or self.affinity
+        self.task = task
+        self.holds.update(task.affinity)
         self.pipe.send(task)
+
+    def held(self, task: Task) -> int:
+        """Return how much of what the task needs in memory this worker has loaded before."""
+        return len(self.holds.intersection(task.affinity))
 
     def receive(self) -> Outcome:
         """Return the outcome, or how the process died."""
@@ -75,18 +81,21 @@ class Workers:
         """Return how many workers are idle or not yet started."""
         return len(self._jobs) - sum(worker.task is not None for worker in self._workers)
 
-    def submit(self, task: Task) -> None:
-        """Give the task to an idle worker, if possible one that holds its backbone."""
-        idle = [worker for worker in self._workers if worker.task is None]
-        fitting = [worker for worker in idle if worker.affinity == task.affinity]
-        if not fitting and len(self._workers) < len(self._jobs):
+    def start(self, ready: Sequence[Task]) -> Task:
+        """Give an idle worker the task that gains most from what it holds and others do not; else the first task."""
+        if len(self._workers) < len(self._jobs):
             self._workers.append(_Worker(self._jobs[len(self._workers)]))
-            fitting = self._workers[-1:]
-        worker = (fitting or idle)[0]
+        idle = [worker for worker in self._workers if worker.task is None]
+        pairs = [(task, worker) for task in ready for worker in idle]
+        task, worker = max(pairs, key=lambda pair: self._advantage(*pair))  # of equals the first: the plan's order
         try:
             worker.send(task)
         except OSError:  # it died while it was idle
             self._replace(worker).send(task)
+        return task
+
+    def _advantage(self, task: Task, worker: _Worker) -> int:
+        return worker.held(task) - max((other.held(task) for other in self._workers if other is not worker), default=0)
 
     def _replace(self, worker: _Worker) -> _Worker:
         """Return a fresh worker in the place of a dead one."""

@@ -18,14 +18,11 @@ from surpass.models.base import Precision
 from surpass.runtime import Runtime
 
 KEPT_BACKBONES = 2  # a study walks through its pairs in order: the weak and the strong one
-CPU_TOKENS = (
-    1024  # larger batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 and 1,850 at 4,000
-)
+# Larger batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 tokens and 1,850 at 4,000.
+CPU_TOKENS = 1024
 CPU_TRAINING_TOKENS = 512
-PLAIN_TRAINING, PLAIN_FORWARD = (
-    256,
-    64,
-)  # tokens up to which plain attention beat the fused one, with and without gradient
+# Tokens of a row up to which plain attention beat the fused one, with and without gradient.
+PLAIN_TRAINING, PLAIN_FORWARD = 256, 64
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
 Batch = dict[str, Tensor]  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids
@@ -126,6 +123,11 @@ class Tokens:
     def lengths(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the tokens of each row."""
         return np.array([len(row) for row in self.ids], dtype=np.int64)
+
+    def take(self, rows: Sequence[int]) -> Tokens:
+        """Return the rows at the given positions; the share of truncated rows stays that of all."""
+        types = None if self.types is None else tuple(self.types[i] for i in rows)
+        return Tokens(tuple(self.ids[i] for i in rows), types, self.truncated)
 
     def batch(self, rows: Sequence[int], device: torch.device) -> Batch:
         """Return the rows padded on the right to the longest, with the mask that says which tokens are real."""

@@ -16,7 +16,6 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -27,6 +26,8 @@ from surpass.runtime import Runtime
 
 KEPT_BYTES = 2 << 30
 """Bound of all states kept in a process; a block above it is computed anew whenever it is read."""
+
+SAME = 1e-2  # of the largest state: far above the rounding of bf16, far below a layer left out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Rows:
         if self.states is None:
             return batch, None
         return batch, pad_sequence([self.states[i] for i in rows], batch_first=True)
+
+    def take(self, rows: Sequence[int]) -> Rows:
+        """Return the rows at the given positions, with their states."""
+        states = None if self.states is None else tuple(self.states[i] for i in rows)
+        return Rows(self.tokens.take(rows), self.device, states)
 
 
 def autocast(backbone: Backbone) -> contextlib.AbstractContextManager[Any]:
@@ -153,9 +159,11 @@ def can_skip(backbone: Backbone, depth: int) -> bool:
     try:
         upper = Upper(model, backbone, depth)
         upper.give(_backbone.hidden(backbone, batch, depth))
+        _backbone.choose_attention(model, batch, training=False)
         got = model(**batch).last_hidden_state
     except (AttributeError, TypeError, ValueError, RuntimeError, IndexError):
         return False  # whatever the architecture does with its layers, it is not what is needed here
     want = backbone.model(**batch).last_hidden_state
     real = batch["attention_mask"].bool()
-    return bool(np.allclose(got[real].float().cpu(), want[real].float().cpu(), rtol=1e-4, atol=1e-5))
+    off = (got[real].float() - want[real].float()).abs().max()
+    return bool(off <= SAME * want[real].float().abs().max())

@@ -146,6 +146,19 @@ class Model(Spec):
         return name_of(self)
 
 
+def backbone_label(model: Any, how: str) -> str:
+    """Return a table's name for a model on a backbone: `smollm2-135m lora(layers=4)`.
+
+    Options at their defaults are left out, and so is bf16, which `resolve` chooses wherever it is the faster.
+    """
+    from surpass.spec import options_of
+
+    name = str(model.backbone).partition(":")[2].rstrip("/").rpartition("/")[2].partition("@")[0]
+    hidden = ("backbone", "tune", *(("precision",) if model.precision == "bf16" else ()))
+    options = options_of(model, leave_out=hidden)
+    return f"{name} {how}" + (f"({', '.join(options)})" if options else "")
+
+
 @dataclasses.dataclass
 class Solved:
     """A fitted model whose training has no steps: it is read at the end alone."""

@@ -16,7 +16,7 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Targets, Values
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
-from surpass.models.base import Encoder, Model, Precision, Work
+from surpass.models.base import Encoder, Model, Precision, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
 
@@ -115,6 +115,10 @@ class HF(Model):
             )
         return None
 
+    def label(self) -> str:
+        """Return the backbone's short name, how it is tuned, and the options that are not the defaults."""
+        return backbone_label(self, self.tune)
+
     def fit(self, work: Work, runtime: Runtime) -> Finetuned:
         """Return the finetuned model; see `Model.fit`."""
         from surpass.models import _backbone, _classifier, _trainer
@@ -149,6 +153,7 @@ class HF(Model):
             steps=trained.steps,
             watched=trained.watched * spread + mean,
             known=dict(zip(work.watch, trained.watched[-1], strict=True)),
+            seen=({row: i for i, row in enumerate(work.inputs)}, rows),
             facts={
                 "train_loss": trained.loss,
                 "truncated": rows.tokens.truncated,
@@ -176,7 +181,11 @@ def _standardized(work: Work) -> tuple[Targets, Values | float, Values | float]:
 
 @dataclasses.dataclass(kw_only=True)
 class Finetuned:
-    """A finetuned model; predictions of the watched rows at the end of training are kept, not computed again."""
+    """A finetuned model.
+
+    Predictions of the watched rows at the end of training are kept, and so is what the frozen layers made of the rows it
+    was trained on: neither is computed again. Other fits' states are not asked for: see `_lower`.
+    """
 
     model: Any  # a torch module, whose type would import torch here
     runtime: Runtime
@@ -186,20 +195,29 @@ class Finetuned:
     steps: tuple[int, ...]
     watched: Values
     known: dict[Any, Values]
+    seen: tuple[dict[Any, int], Any]
     facts: Facts
 
     def predict(self, inputs: Inputs) -> Values:
         """Return (n, C) probabilities, or (n, k) numbers for regression."""
+        places, rows = self.seen
+        values = np.zeros((len(inputs), self.model.shape.columns))
+        read = [i for i, row in enumerate(inputs) if row in self.known]
+        for i in read:
+            values[i] = self.known[inputs[i]]
+        trained = [i for i, row in enumerate(inputs) if row in places and row not in self.known]
+        if trained:
+            values[trained] = self._predict(rows.take([places[inputs[i]] for i in trained]))
+        fresh = sorted(set(range(len(inputs))).difference(read, trained))
+        if fresh:
+            new = tuple(inputs[i] for i in fresh)
+            values[fresh] = self._predict(self.model.prepare(new, self.runtime, keep=False))
+        return values * self.spread + self.mean
+
+    def _predict(self, rows: Any) -> Values:
         from surpass.models._steps import outputs
 
-        values = np.zeros((len(inputs), self.model.shape.columns))
-        fresh = [i for i, row in enumerate(inputs) if row not in self.known]
-        for i in set(range(len(inputs))).difference(fresh):
-            values[i] = self.known[inputs[i]]
-        if fresh:
-            rows = self.model.prepare(tuple(inputs[i] for i in fresh), self.runtime, keep=False)
-            values[fresh] = outputs(self.model.logits(rows, self.runtime), squared=self.regression)
-        return values * self.spread + self.mean
+        return outputs(self.model.logits(rows, self.runtime), squared=self.regression)
 
     def save(self, folder: Path) -> None:
         """Write adapters and head ("lora"), or the whole model, its tokenizer and the head."""

@@ -20,7 +20,7 @@ import numpy as np
 from surpass.artifacts import Inputs, Values
 from surpass.errors import DataError
 from surpass.methods.base import Need
-from surpass.models.base import Encoder, Fitted, Model, Precision, Solved, Work
+from surpass.models.base import Encoder, Fitted, Model, Precision, Solved, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
 
@@ -84,13 +84,8 @@ class Probe(Model):
         return dataclasses.replace(self, digest=settled.digest, precision=settled.precision)
 
     def label(self) -> str:
-        """Return the backbone's short name with the layer that is read."""
-        name = self.backbone.partition(":")[2].rpartition("/")[2].partition("@")[0] or self.backbone
-        return (
-            f"{name} probe"
-            + (f" ({self.layer})" if self.layer != "middle" else "")
-            + (" adam" if self.solver == "adam" else "")
-        )
+        """Return the backbone's short name and the options that are not the defaults."""
+        return backbone_label(self, "probe")
 
     def fit(self, work: Work, runtime: Runtime) -> Fitted:
         """Return the fitted head.
