@@ -20,7 +20,7 @@ from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.stages import Stage
 from surpass.study import cells
-from surpass.work import Outcome, Task
+from surpass.work import Node, Outcome
 from surpass.workers import THREAD_VARIABLES, Workers
 
 
@@ -76,19 +76,19 @@ def workers(store):
     made.close()
 
 
-def task(spec: Stage) -> Task:
-    return Task(key(spec), spec, ())
+def node(spec: Stage) -> Node:
+    return Node(key(spec), spec, ())
 
 
 def test_a_worker_that_died_while_idle_is_replaced(workers, small_study, store):
     (cell,) = cells(small_study())
-    workers.start([task(cell.data.training())])
+    workers.start([node(cell.data.training())])
     assert workers.room() == 0
     assert [outcome.status for outcome in workers.wait()] == ["done"]
     (idle,) = workers._workers
     idle.process.kill()
     idle.process.join()
-    workers.start([task(cell.data.evaluation())])
+    workers.start([node(cell.data.evaluation())])
     assert [outcome.status for outcome in workers.wait()] == ["done"]
     assert workers.room() == 1
     assert store.has("data", key(cell.data.evaluation()))
@@ -96,7 +96,7 @@ def test_a_worker_that_died_while_idle_is_replaced(workers, small_study, store):
 
 def test_closing_leaves_no_process(workers, small_study):
     (cell,) = cells(small_study())
-    workers.start([task(cell.data.training())])
+    workers.start([node(cell.data.training())])
     (worker,) = workers._workers
     workers.close()
     assert not worker.process.is_alive()
@@ -106,7 +106,7 @@ def test_the_math_threads_of_this_process_stay_as_they_are(workers, small_study,
     monkeypatch.setenv(THREAD_VARIABLES[0], "7")
     monkeypatch.delenv(THREAD_VARIABLES[1], raising=False)
     (cell,) = cells(small_study())
-    workers.start([task(cell.data.training())])
+    workers.start([node(cell.data.training())])
     assert os.environ[THREAD_VARIABLES[0]] == "7"
     assert THREAD_VARIABLES[1] not in os.environ
 

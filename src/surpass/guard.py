@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from surpass.artifacts import Splits
 from surpass.checks import (
+    SEVERITIES,
     Finding,
     check_predictions,
     check_scores,
@@ -63,4 +64,4 @@ def distinct(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     seen: dict[tuple[str, str, str], Finding] = {}
     for finding in findings:
         seen.setdefault((finding.code, finding.message, repr(sorted(finding.where.items()))), finding)
-    return tuple(sorted(seen.values(), key=lambda finding: ("error", "warning", "note").index(finding.severity)))
+    return tuple(sorted(seen.values(), key=lambda finding: SEVERITIES.index(finding.severity)))

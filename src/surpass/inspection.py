@@ -8,7 +8,7 @@ from typing import Any
 
 from surpass import recipes_path
 from surpass.checks import Finding
-from surpass.errors import StoreError, StudyError
+from surpass.errors import StoreError, StudyError, SurpassError
 from surpass.folder import recall
 from surpass.guard import guard_rows
 from surpass.registry import REGISTRIES
@@ -34,8 +34,6 @@ def _headline(name: str) -> str:
 
 
 def _row(family: str, name: str) -> dict[str, Any]:
-    from surpass.errors import SurpassError
-
     try:
         cls = REGISTRIES[family].get(name)
     except SurpassError as error:
@@ -44,6 +42,7 @@ def _row(family: str, name: str) -> dict[str, Any]:
     if family == "task":
         needed = [k for k, v in defaults_of(cls).items() if v is None]
         row |= {"kind": cls.target, "input": cls.input, "classes": list(cls.classes), "licence": cls.licence}
+        row["citation"] = cls.citation
         row["problem"] = "" if needed else cls().problem() or ""
     return row
 

@@ -5,26 +5,18 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from surpass.errors import StudyError
 from surpass.runtime import Runtime
 from surpass.spec import key
-from surpass.stages import Fit, Stage, inputs_of
+from surpass.stages import Stage, inputs_of
 from surpass.store import Store
 from surpass.study import Study, cells, describe
 from surpass.studyfile import problems_of
-from surpass.work import Outcome, Task, run_stage
+from surpass.work import Node, Outcome, run_stage
 
 log = logging.getLogger(__name__)
-
-
-class Node(NamedTuple):
-    """A stage of the graph: its spec, and the keys of the stages it takes."""
-
-    key: str
-    spec: Stage
-    inputs: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,44 +78,44 @@ def graph(study: Study) -> dict[str, Node]:
 
 
 class Executor(Protocol):
-    """Who runs tasks: `room` is how many more may start now, `start` starts one, `wait` returns what finished."""
+    """Who runs stages: `room` is how many more may start now, `start` starts one, `wait` returns what finished."""
 
     def room(self) -> int:
-        """Return how many more tasks may be submitted now."""
+        """Return how many more stages may start now."""
 
-    def start(self, ready: Sequence[Task]) -> Task:
-        """Start one of the tasks, whichever suits best, and return it."""
+    def start(self, ready: Sequence[Node]) -> Node:
+        """Start one of the stages, whichever suits best, and return it."""
 
     def wait(self) -> list[Outcome]:
-        """Wait for at least one submitted task and return the finished ones."""
+        """Wait for at least one started stage and return how the finished ones ended."""
 
     def close(self) -> None:
         """Let everything go; nothing may be lost that was finished."""
 
 
 class InProcess:
-    """Runs each task in this process, one at a time."""
+    """Runs each stage in this process, one at a time."""
 
     def __init__(self, store: Store, runtime: Runtime) -> None:
         self._store, self._runtime = store, runtime
-        self._tasks: list[Task] = []
+        self._waiting: list[Node] = []
 
     def room(self) -> int:
         """Return 1 when nothing is waiting."""
-        return 1 - len(self._tasks)
+        return 1 - len(self._waiting)
 
-    def start(self, ready: Sequence[Task]) -> Task:
-        """Keep the first task for `wait`."""
-        self._tasks.append(ready[0])
+    def start(self, ready: Sequence[Node]) -> Node:
+        """Keep the first stage for `wait`."""
+        self._waiting.append(ready[0])
         return ready[0]
 
     def wait(self) -> list[Outcome]:
-        """Run the waiting task."""
-        return [run_stage(self._tasks.pop(), self._store, self._runtime)]
+        """Run the waiting stage."""
+        return [run_stage(self._waiting.pop(), self._store, self._runtime)]
 
     def close(self) -> None:
         """Forget what is waiting."""
-        self._tasks.clear()
+        self._waiting.clear()
 
 
 def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
@@ -145,11 +137,11 @@ def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
                 del waiting[node.key]
                 failed.add(node.key)
                 yield Outcome(node.key, "skipped", 0.0, "an input of this stage failed")
-            ready = [_task(plan, node) for node in waiting.values() if done.issuperset(node.inputs)]
+            ready = [node for node in waiting.values() if done.issuperset(node.inputs)]
             while ready and executor.room() > 0:
-                task = executor.start(ready)
-                ready.remove(task)
-                del waiting[task.key]
+                node = executor.start(ready)
+                ready.remove(node)
+                del waiting[node.key]
                 running += 1
             for outcome in executor.wait() if running else ():
                 running -= 1
@@ -157,20 +149,6 @@ def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
                 yield outcome
     finally:
         executor.close()
-
-
-def _task(plan: Plan, node: Node) -> Task:
-    kinds = tuple((plan.nodes[name].spec.kind, name) for name in node.inputs)
-    return Task(node.key, node.spec, kinds, _affinity(node.spec))
-
-
-def _affinity(spec: Stage) -> tuple[str, ...]:
-    """Return what a worker should have in memory already to be quick at this stage: a backbone, and states of its rows."""
-    model = getattr(spec, "encoder", None) or getattr(spec, "model", None)
-    backbone = str(getattr(model, "backbone", ""))
-    if not backbone or getattr(model, "reads_features", False):
-        return ()
-    return (backbone, key(spec.data)) if isinstance(spec, Fit) else (backbone,)
 
 
 def executor_for(store: Store, runtime: Runtime) -> Executor:

@@ -125,7 +125,7 @@ def _agreement(study: Study, scored: list[Scored]) -> Iterator[AgreementRow]:
 def _curves(scored: list[Scored]) -> Iterator[Curve]:
     for one in scored:
         steps = one.student.predictions.steps
-        if len(steps) == 1 or "val" not in one.splits.names():
+        if "weak_val" not in rules(one):
             continue
         target = one.splits.target
         test, gold = one.test("test")

@@ -24,8 +24,13 @@ class Trained:
     predictions: Predictions
     labels: Predictions
 
+    def knows_val(self, splits: Splits) -> bool:
+        """Whether there are validation rows and all of them have labels: a file of labels may lack them."""
+        val = splits.part("val").ids
+        return bool(val) and set(self.labels.ids).issuperset(val)
+
     def point(self, rule: str, splits: Splits, test: Rows, gold: Values) -> int:
-        """Return the point of training that a rule reads."""
+        """Return the point of training that a rule reads; "weak_val" needs labelled validation rows."""
         if rule == "last" or len(self.predictions.steps) == 1:
             return -1
         if rule == "oracle":
@@ -94,21 +99,26 @@ def names(cell: Cell) -> dict[str, str]:
 
 
 def scored_splits(scored: Scored) -> list[str]:
-    """Return the splits with ground truth that the supervisor labelled too: `test` and shifted tests."""
-    known = set(scored.supervisor.split)
-    return [name for name in scored.splits.names() if name == "test" or (name.startswith("shift:") and name in known)]
+    """Return the splits with ground truth that the supervisor labelled in full: `test` and shifted tests."""
+    known, names = set(scored.supervisor.ids), scored.splits.names()
+    shifts = [name for name in names if name.startswith("shift:") and known.issuperset(scored.splits.part(name).ids)]
+    return [name for name in names if name == "test" or name in shifts]
 
 
 def rules(scored: Scored) -> list[str]:
     """Return the stopping rules that differ for a cell: a model without steps is read at its end alone."""
     if len(scored.student.predictions.steps) == 1:
         return ["last"]
-    return [rule for rule in RULES if rule != "weak_val" or "val" in scored.splits.names()]
+    return [rule for rule in RULES if rule != "weak_val" or scored.student.knows_val(scored.splits)]
 
 
 def run_of(scored: Scored, split: str, rule: str) -> Run:
-    """Return a seed's test rows as the statistics take them; floor is read at the end, whose labels were given."""
+    """Return a seed's test rows as the statistics take them; floor is read at the end, whose labels were given.
+
+    A rule that the cell does not have (see `rules`) reads student and ceiling at their end.
+    """
     test, gold = scored.test(split)
+    rule = rule if rule in rules(scored) else "last"
     student, ceiling = (
         trained.predictions.at(trained.point(rule, scored.splits, test, gold), test.ids)
         for trained in (scored.student, scored.ceiling)

@@ -188,7 +188,9 @@ def _prepared(spec: Fit, train: Rows, labels: Predictions, features: FeatureTabl
     gold = isinstance(spec.labels, Gold)
     weak = Targets.of(train.ids, labels.on(train.ids), gold=gold)
     vectors = features.on(train.ids) if features and "features" in spec.method.needs else None
-    targets = spec.method.prepare(weak, features=vectors, rng=np.random.default_rng(spec.seed))
+    targets = spec.method.prepare(
+        weak, features=vectors, rng=np.random.default_rng((spec.seed, 1))
+    )  # not the trainer's
     if not targets.ids:
         raise StageError(
             f"method '{spec.method.kind}' kept none of {len(train)} rows. Loosen its selection, or raise n_transfer."
@@ -197,6 +199,14 @@ def _prepared(spec: Fit, train: Rows, labels: Predictions, features: FeatureTabl
     places = [known.get(name, -1) for name in targets.ids]
     if places != sorted(set(places)) or places[0] < 0:
         raise DataError(f"method '{spec.method.kind}' must return rows it was given, once each and in their order.")
+    if spec.data.task.target == "classification" and (
+        targets.values.min() < 0 or not np.allclose(targets.values.sum(axis=1), 1.0, atol=1e-6)
+    ):
+        raise DataError(f"method '{spec.method.kind}' must return probabilities: none below 0, rows that sum to 1.")
+    if abs(float(targets.weight.mean()) - 1) > 1e-6:
+        raise DataError(
+            f"method '{spec.method.kind}' returned weights of mean {targets.weight.mean():.4g}; it must be 1."
+        )
     return targets
 
 

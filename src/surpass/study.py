@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from surpass.errors import SpecError
 from surpass.labels.base import LabelSource
@@ -12,13 +12,12 @@ from surpass.labels.gold import Gold
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
 from surpass.models.base import Model
-from surpass.spec import Spec, field_problems, option
+from surpass.spec import Spec, field_problems, name_of, option
 from surpass.splits import Data
 from surpass.stages import Fit, Label, Stage
 from surpass.tasks.base import Task
 
 Stopping = Literal["last", "weak_val"]
-S = TypeVar("S", bound=Spec)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +87,18 @@ class Study(Spec):
             if not getattr(self, name):
                 raise SpecError(f"study: {name} is empty; at least one is needed.")
         _check_data("study", self.data)
+        self._check_repeats()
+
+    def _check_repeats(self) -> None:
+        """Refuse cells that tables could not tell apart; equal ones would also count each seed twice."""
+        seen: dict[tuple[Task, str, str, str], int] = {}
+        for number, pair in enumerate(self.pairs, 1):
+            for task in dict.fromkeys(self.tasks_of(pair)):
+                for method in self.methods_of(pair):
+                    name = (task, pair.weak.label(), pair.strong.label(), name_of(method))  # type: ignore[attr-defined]
+                    if name in seen:
+                        raise SpecError(_repeat_text(number, seen[name], task, name[3]))
+                    seen[name] = number
 
     def seed_range(self) -> range:
         """Return the seeds of the study."""
@@ -106,6 +117,15 @@ class Study(Spec):
     def tasks_of(self, pair: Pair) -> tuple[Task, ...]:
         """Return the tasks that a pair is run on."""
         return tuple(task for task in self.tasks if not pair.tasks or task.label() in pair.tasks)
+
+
+def _repeat_text(number: int, other: int, task: Task, method: str) -> str:
+    if number == other:
+        return f"study: method '{method}' stands twice for pair {number}. Leave one out."
+    return (
+        f"study: pairs {other} and {number} have the same weak and strong model and method '{method}' on task "
+        f"'{task.label()}', so tables could not tell them apart. Leave one out, or put them into two studies."
+    )
 
 
 def _pairs(value: Any) -> Any:
@@ -187,8 +207,6 @@ def describe(stage: Stage) -> str:
 
 def role(fit: Fit) -> str:
     """Return what a fit is: supervisor, ceiling, or a student with its method's name."""
-    from surpass.spec import name_of
-
     if isinstance(fit.labels, Gold):
         return "supervisor" if fit.labels.split == "weak" else "ceiling"
     return f"student ({name_of(fit.method)} from {fit.labels.label()})"

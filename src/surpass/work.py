@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import platform
 import time
 import traceback
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, Literal, NamedTuple
 
 from surpass.errors import SurpassError
 from surpass.runtime import Runtime
 from surpass.spec import encode
-from surpass.stages import Stage, compute
+from surpass.stages import Stage, compute, inputs_of
 from surpass.store import Store
 
 log = logging.getLogger(__name__)
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "peft")
 
 
-class Task(NamedTuple):
-    """What a worker is sent: a stage with its key, its inputs as (kind, key), and what it will load."""
+class Node(NamedTuple):
+    """A stage to run: its spec, and the keys of the stages it takes."""
 
     key: str
     spec: Stage
-    inputs: tuple[tuple[str, str], ...]
-    affinity: tuple[str, ...] = ()
+    inputs: tuple[str, ...]
 
 
 class Outcome(NamedTuple):
@@ -39,29 +38,30 @@ class Outcome(NamedTuple):
     trace: str = ""
 
 
-def run_stage(task: Task, store: Store, runtime: Runtime) -> Outcome:
+def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
     """Compute one stage unless the store has it by now, and return how it ended."""
-    kind, start = task.spec.kind, time.perf_counter()
+    kind, start = node.spec.kind, time.perf_counter()
+    sources = [(item.kind, name) for item, name in zip(inputs_of(node.spec), node.inputs, strict=True)]
     try:
-        with store.lock(task.key):
-            if store.has(kind, task.key):
-                if not (fault := store.fault(kind, task.key)):
-                    return Outcome(task.key, "cached", 0.0)
-                log.warning("%s %s: %s. It is recomputed.", kind, task.key, fault)
-            inputs = [store.load(*item) for item in task.inputs]
+        with store.lock(node.key):
+            if store.has(kind, node.key):
+                if not (fault := store.fault(kind, node.key)):
+                    return Outcome(node.key, "cached", 0.0)
+                log.warning("%s %s: %s. It is recomputed.", kind, node.key, fault)
+            inputs = [store.load(*source) for source in sources]
             with _threads(runtime.threads):
-                artifact = compute(task.spec, inputs, runtime)
+                artifact = compute(node.spec, inputs, runtime)
             seconds = time.perf_counter() - start
-            store.save(kind, task.key, artifact, _manifest(task, seconds))
-            return Outcome(task.key, "done", seconds)
+            store.save(kind, node.key, artifact, _manifest(node.spec, sources, seconds))
+            return Outcome(node.key, "done", seconds)
     except SurpassError as error:
-        return Outcome(task.key, "failed", time.perf_counter() - start, str(error))
+        return Outcome(node.key, "failed", time.perf_counter() - start, str(error))
     except MemoryError:
         text = "out of memory. Lower tokens_per_batch, use fewer jobs, or a smaller model."
-        return Outcome(task.key, "failed", time.perf_counter() - start, text)
+        return Outcome(node.key, "failed", time.perf_counter() - start, text)
     except Exception as error:  # the boundary of a stage: the run goes on and the report shows what happened here
         text = f"{type(error).__name__}: {error}"
-        return Outcome(task.key, "failed", time.perf_counter() - start, text, traceback.format_exc())
+        return Outcome(node.key, "failed", time.perf_counter() - start, text, traceback.format_exc())
 
 
 def _threads(count: int) -> Any:  # threadpoolctl's context manager, untyped
@@ -75,14 +75,14 @@ def _threads(count: int) -> Any:  # threadpoolctl's context manager, untyped
     return threadpool_limits(count)
 
 
-def _manifest(task: Task, seconds: float) -> dict[str, Any]:
+def _manifest(spec: Stage, sources: Sequence[tuple[str, str]], seconds: float) -> dict[str, Any]:
     return {
-        "spec": encode(task.spec),
-        "inputs": [list(item) for item in task.inputs],
+        "spec": encode(spec),
+        "inputs": [list(source) for source in sources],
         "seconds": round(seconds, 3),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": versions(),
-        "facts": {"python": platform.python_version(), "machine": platform.machine()},
+        "facts": {"machine": platform.machine()},
     }
 
 
@@ -97,12 +97,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What a worker process needs once: the store's place, the runtime, and the core to stay on."""
-
-    root: str
-    runtime: Runtime
-    core: int | None

@@ -89,11 +89,6 @@ class Asset:
         lines = sorted(f"{member.path} {member.sha256}\n" for member in self.members)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
-    @property
-    def kept_bytes(self) -> int:
-        """Return the size of the files kept."""
-        return sum(member.bytes for member in self.members)
-
 
 @functools.cache
 def catalogue() -> Mapping[str, Asset]:

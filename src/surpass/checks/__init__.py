@@ -14,12 +14,13 @@ Pure functions over artifacts; each returns a list of `Finding` and never raises
 findings about two methods of a pair are equal and can be merged.
 """
 
-from surpass.checks.finding import Finding, Severity
+from surpass.checks.finding import SEVERITIES, Finding, Severity
 from surpass.checks.predictions import check_predictions, check_truncation
 from surpass.checks.rows import check_splits
 from surpass.checks.scores import check_scores, check_versions
 
 __all__ = [
+    "SEVERITIES",
     "Finding",
     "Severity",
     "check_predictions",

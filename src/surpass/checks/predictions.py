@@ -90,6 +90,7 @@ def check_predictions(
         if any(lost):
             found.append(_one_class(role, lost, names, at))
         found += _ruined(role, one, [bool(text) for text in lost], names, at, kind=kind)
+    found += _alike(runs, where)
     if kind == "classification" and runs:
         found += _saturated(seen, only(where, *_TOUCHES["supervisor"]))
         found += _copied(seen, where)
@@ -163,6 +164,21 @@ def _far_below(value: float, others: Values, *, chance: float, rows: int, kind: 
     robust = 1.4826 * float(np.median(np.abs(others - middle)))
     halved = value - chance < 0.5 * (middle - chance)
     return (halved and drop > SEEDS * robust) or (len(others) >= 4 and drop > FAR * float(others.std(ddof=1)))
+
+
+def _alike(runs: Sequence[Run], where: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding when all seeds of a cell made the same predictions: then they are one seed."""
+    shown = [[np.asarray(getattr(run, field), dtype=np.float64) for field in ROLES.values()] for run in runs]
+    if len(runs) < 2 or not all(all(map(np.array_equal, shown[0], other)) for other in shown[1:]):
+        return
+    yield Finding(
+        "same-seeds",
+        "warning",
+        f"all {len(runs)} seeds made the same predictions, so they count as one: nothing in these models is drawn by chance. "
+        "Let a seed change the rows (vary: both).",
+        only(where, *_TOUCHES["student"]),
+        {"seeds": len(runs)},
+    )
 
 
 def _saturated(seen: Mapping[str, _Seen], at: Mapping[str, str]) -> Iterator[Finding]:

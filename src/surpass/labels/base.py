@@ -10,7 +10,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Splits, Values
 from surpass.errors import DataError
-from surpass.spec import Spec
+from surpass.spec import Spec, name_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,6 @@ class LabelSource(Spec):
 
     def label(self) -> str:
         """Return a short name for tables."""
-        from surpass.spec import name_of
-
         return name_of(self)
 
 

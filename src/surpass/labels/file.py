@@ -101,6 +101,11 @@ class File(LabelSource):
             return value
         if not self.columns:
             number = float(value[0])
+            if any(_is_number(name) and float(name) != i for i, name in enumerate(classes)):
+                raise DataError(
+                    f"{where} has {text!r}, but the classes are named {', '.join(classes)}, so that it may be a name, an "
+                    "index or a probability. Write the class names as they are, or give probabilities in `columns`."
+                )
             if number.is_integer() and 0 <= number < len(classes):
                 return one_hot(int(number), len(classes))
             value = np.array([1 - number, number])
@@ -111,3 +116,10 @@ class File(LabelSource):
             )
         shares: Values = value / value.sum()
         return shares
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return bool(np.isfinite(float(name)))
+    except ValueError:
+        return False

@@ -58,9 +58,9 @@ class LogConf(Method):
     def hardened(self, batch: Batch) -> Tensor:
         """Return h, (b, C): each row's one-hot prediction against the variant's threshold."""
         import torch
-        from torch.nn.functional import one_hot, softmax
+        from torch.nn.functional import one_hot
 
-        probs = softmax(batch.logits.detach().float(), dim=-1)
+        probs = batch.step_probs[batch.rows]  # not the logits': a second pass may round a row across its own threshold
         classes = probs.shape[1]
         if self.variant == "eleuther":
             thresholds = self._running_medians(batch)
@@ -76,10 +76,14 @@ class LogConf(Method):
         return one_hot(winner, classes).to(probs.dtype)
 
     def _running_medians(self, batch: Batch) -> Tensor:
-        """Return for each row of the micro-batch the quantile of its window: the last B predictions, itself the last."""
+        """Return for each row of the micro-batch the quantile of its window: the last B predictions, itself the last.
+
+        B is the batch size, also in the shorter last step of an epoch: as many as came before, or as a whole step has.
+        """
         import torch
 
-        size, classes = batch.step_probs.shape
+        classes = batch.step_probs.shape[1]
+        size = max(len(batch.step_probs), len(batch.recent_probs))
         history = torch.cat([batch.recent_probs, batch.step_probs])
         before = len(batch.recent_probs)
         rows = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,7 +103,7 @@ class Classifier(nn.Module):
 
         save_file({"weight": self.head.weight.detach().cpu().contiguous()}, str(folder / "head.safetensors"))
         if self.shape.tune == "lora":
-            self.body.save_pretrained(str(folder), safe_serialization=True)
+            self.body.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
             (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
             return
         whole = _lower.shared(self.backbone.model)
@@ -158,25 +157,16 @@ def _trained(backbone: Backbone, shape: Shape, depth: int) -> Callable[[str], bo
 
 def _with_adapters(body: Any, backbone: Backbone, shape: Shape, depth: int) -> Any:
     """Return the model with LoRA on every linear map of the layers from `depth` on."""
-    import peft
-    from transformers.pytorch_utils import Conv1D
+    from surpass.models import _lora
 
     stack = next((name for name, module in backbone.model.named_modules() if module is backbone.stack), None)
     targets = [
         name
         for name, module in backbone.model.named_modules()
-        if isinstance(module, nn.Linear | Conv1D)
+        if isinstance(module, _lora.LINEAR)
         and (stack is None or (name.startswith(f"{stack}.") and int(name[len(stack) + 1 :].split(".")[0]) >= depth))
     ]
-    config = peft.LoraConfig(r=shape.rank, lora_alpha=shape.alpha, target_modules=targets, lora_dropout=0.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft 0.21 reads a name that transformers 5.23 deprecates
-        adapted = peft.get_peft_model(body, config)
-    for module in adapted.modules():
-        if isinstance(module, peft.tuners.lora.LoraLayer):
-            module.cast_input_dtype_enabled = False  # autocast does it; peft would copy every input to fp32 and back
-    adapted.peft_config["default"].base_model_name_or_path = backbone.reference
-    return adapted
+    return _lora.adapted(body, targets, rank=shape.rank, alpha=shape.alpha, reference=backbone.reference)
 
 
 def scaled(values: Values, weight: Values) -> tuple[Values, Values]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from surpass.artifacts import Facts, Inputs, Targets, Values
 from surpass.methods.base import Method, Need
 from surpass.runtime import Runtime
-from surpass.spec import Spec, option
+from surpass.spec import Spec, name_of, option
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -141,8 +141,6 @@ class Model(Spec):
 
     def label(self) -> str:
         """Return a short name for tables."""
-        from surpass.spec import name_of
-
         return name_of(self)
 
 
@@ -168,7 +166,6 @@ class Solved:
     facts: Mapping[str, float | int | str]
     steps: tuple[int, ...] = (0,)
     watched: Values = dataclasses.field(default_factory=lambda: np.zeros((1, 0, 0)))
-    saver: Any = None
 
     def predict(self, inputs: Inputs) -> Values:
         """Return predictions for the inputs."""

@@ -4,9 +4,10 @@ Features are standardized on the training rows. The head minimizes
 
     mean_i w_i CE(softmax(W x_i + b), y_i) + l2 / 2 * ||W||^2        (squared error for regression)
 
-whose penalty is per row, so that `l2` means the same for any number of rows; b is free. "exact" solves this convex problem
-with scikit-learn; "adam" follows the linear-probe study of Burns et al. 2023 (arXiv 2312.09390, appendix D.2: Adam, lr 1e-3,
-batch 128, 200 epochs) and serves methods with a loss of their own.
+whose penalty is per row, so that `l2` means the same for any number of rows; b is free, and for two classes W is one vector,
+that of the log odds. "exact" solves this convex problem with scikit-learn; "adam" follows the linear-probe study of Burns
+et al. 2023 (arXiv 2312.09390, appendix D.2: Adam, lr 1e-3, batch 128, 200 epochs), on numbers brought to mean 0 and spread 1,
+and serves methods with a loss of their own.
 """
 
 from __future__ import annotations
@@ -101,10 +102,29 @@ class Probe(Model):
             )
         scale = Scale.of(vectors)
         if self.solver == "adam":
-            from surpass.models._head import train
-
-            return train(self, work, scale, runtime)
+            return self._trained(work, scale, runtime)
         return self._solved(work, scale(vectors), scale)
+
+    def _trained(self, work: Work, scale: Scale, runtime: Runtime) -> Fitted:
+        """Return the head that Adam trains: on standardized numbers, or with the penalty that "exact" has for two classes."""
+        import torch
+
+        from surpass.models._head import train
+
+        if work.target != "regression":
+            both = work.targets.values.shape[1] == 2  # W_0 = -W_1 = half of the odds' vector: half of its penalty
+            return train(dataclasses.replace(self, l2=2 * self.l2) if both else self, work, scale, runtime)
+        values, weight = work.targets.values, work.targets.weight
+        mean = np.average(values, axis=0, weights=weight)
+        spread = np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weight))
+        spread = np.where(spread > 0, spread, 1.0)
+        targets = dataclasses.replace(work.targets, values=(values - mean) / spread)
+        head = train(self, dataclasses.replace(work, targets=targets), scale, runtime)
+        with torch.no_grad():
+            head.layer.weight *= torch.tensor(spread)[:, None]
+            head.layer.bias.copy_(head.layer.bias * torch.tensor(spread) + torch.tensor(mean))
+        head.watched = head.watched * spread + mean
+        return head
 
     def _solved(self, work: Work, vectors: Values, scale: Scale) -> Solved:
         n = len(vectors)

@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from surpass.checks import Finding
+from surpass.checks import SEVERITIES, Finding
 from surpass.metrics import METRICS
 from surpass.results import AgreementRow, Curve, ResultRow, Results
+from surpass.stopping import RULES
 
 IN_DOMAIN = "test"
-STOPPING = ("last", "weak_val", "oracle")
-SEVERITIES = ("error", "warning", "note")
 
 
 class Subject(NamedTuple):
@@ -32,8 +31,8 @@ def subject(row: ResultRow | AgreementRow | Curve) -> Subject:
 def stopping_rules(rows: Iterable[ResultRow]) -> tuple[str, ...]:
     """Return the stopping rules of the rows: last step first, the oracle after those that a person could use."""
     found = dict.fromkeys(row.stopping for row in rows)
-    known = [name for name in STOPPING[:-1] if name in found]
-    return (*known, *(name for name in found if name not in STOPPING), *(["oracle"] if "oracle" in found else []))
+    known = [name for name in RULES[:-1] if name in found]
+    return (*known, *(name for name in found if name not in RULES), *(["oracle"] if "oracle" in found else []))
 
 
 def shown_metrics(results: Results) -> dict[str, str]:

@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from surpass.checks import SEVERITIES
 from surpass.report import text
 from surpass.report.headline import (
-    SEVERITIES,
     headline_rows,
     is_defined,
     ordered,

@@ -17,6 +17,7 @@ from surpass.stats.resampling import (
     RESAMPLES_SLOW,
     Numbers,
     Values,
+    mean_covariance,
     numbered_groups,
     ratio_draws,
     score_draws,
@@ -183,4 +184,5 @@ def _spread(points: Values, draws: Values, names: Sequence[str], *, groups: int,
         method=f"t over seeds and {len(finite)} bootstrap resamples of test rows",
         problems=problems,
         remark=remark,
+        rows=zero if common else mean_covariance(finite, groups=groups),
     )

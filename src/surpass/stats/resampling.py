@@ -129,3 +129,10 @@ def shared_covariance(draws: Values, *, groups: int) -> Values:
         flat = centred.reshape(-1, quantities)
         shared = (shared * seeds**2 - flat.T @ flat) / (seeds * (seeds - 1))
     return np.asarray(shared / count * groups / (groups - 1))
+
+
+def mean_covariance(draws: Values, *, groups: int) -> Values:
+    """Return the covariance of the means over seeds under resampled rows, (q, q), from finite draws (R, k, q)."""
+    means = draws.mean(axis=1)
+    centred = means - means.mean(axis=0)
+    return np.asarray(centred.T @ centred / len(draws) * groups / (groups - 1))

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from surpass.errors import DataError
-from surpass.spec import Spec
+from surpass.spec import Spec, name_of
 
 Row = Mapping[str, Any]
 
@@ -193,8 +193,6 @@ class Task(Spec):
 
     def label(self) -> str:
         """Return a short name for tables."""
-        from surpass.spec import name_of
-
         return name_of(self)
 
     def examples(self, rows: Iterable[Row] | None = None) -> Iterator[Example | None]:

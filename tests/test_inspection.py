@@ -1,0 +1,74 @@
+"""What `ls`, `show` and `check` tell: plug-ins and presets, whole or in part, and the guard's view of a study file."""
+
+from __future__ import annotations
+
+import pytest
+
+from surpass import recipes_path
+from surpass.errors import StoreError, StudyError, UnknownNameError
+from surpass.inspection import about, differences, findings_before, listing, manifest
+from surpass.registry import REGISTRIES
+from surpass.runner import run
+from surpass.runtime import Runtime
+from surpass.spec import key
+from surpass.study import cells
+from surpass.studyfile import read
+
+
+@pytest.mark.parametrize("family", REGISTRIES)
+def test_every_plugin_is_listed_with_its_first_line(family):
+    rows = {row["name"]: row for row in listing(f"{family}s")}
+    assert sorted(rows) == REGISTRIES[family].names()
+    for name, row in rows.items():
+        assert row["summary"] == (REGISTRIES[family].get(name).__doc__ or "").strip().partition("\n")[0]
+
+
+def test_tasks_are_listed_with_licence_classes_and_what_is_missing():
+    rows = {row["name"]: row for row in listing("tasks")}
+    assert rows["toy"]["classes"] == ["unpleasant", "pleasant"]
+    assert rows["toy"]["problem"] == ""
+    assert all(row["licence"] for row in rows.values())
+    assert "Misra & Arora" in rows["sarcasm"]["citation"]
+
+
+def test_a_plugin_is_told_with_its_options_and_defaults():
+    told = about("methods", "logconf")
+    assert told["options"]["variant"] == repr(REGISTRIES["method"].get("logconf")().variant)
+    assert "variant:" in told["text"]
+    with pytest.raises(UnknownNameError, match=r"unknown method 'logcnof'\. Did you mean 'logconf'"):
+        about("methods", "logcnof")
+
+
+def test_every_preset_is_a_study_with_a_line_about_it():
+    rows = listing("presets")
+    assert {"demo", "first-look"} <= {row["name"] for row in rows}
+    for row in rows:
+        assert row["summary"]
+        assert read(recipes_path.recipe(row["name"])).name == row["name"]
+        assert about("presets", row["name"])["text"].startswith(f"# {row['summary']}")
+    with pytest.raises(UnknownNameError, match=r"unknown preset 'dmeo'\. Did you mean 'demo'"):
+        recipes_path.recipe("dmeo")
+
+
+def test_an_artifact_is_found_by_the_beginning_of_its_key(small_study, store):
+    plan, _ = run(small_study(seeds=2), store=store, runtime=Runtime())
+    first, second = (key(cell.student) for cell in cells(plan.study))
+    assert manifest(store, first[:10])["spec"]["kind"] == "fit"
+    assert differences(store, first, second)["seed"] == [None, 1]
+    assert differences(store, first, first) == {}
+    with pytest.raises(StoreError, match=r"\d+ artifacts in store .* begins with ''"):
+        manifest(store, "")
+    with pytest.raises(StoreError, match=r"no artifact in store .* begins with 'zz'"):
+        manifest(store, "zz")
+
+
+def test_the_guard_reads_the_rows_of_a_study_file_before_it_runs(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(
+        "name: few\ntasks: [toy]\ndata: {n_weak: 40, n_transfer: 60, n_test: 20}\n"
+        "pairs: [{weak: {model: sklearn}, strong: {model: sklearn}}]\n"
+    )
+    assert "tiny-test" in {finding.code for finding in findings_before(str(file))}
+    file.write_text(file.read_text().replace("n_test: 20", "n_test: 200000"))
+    with pytest.raises(StudyError, match="n_test"):
+        findings_before(str(file))
