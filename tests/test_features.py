@@ -117,16 +117,6 @@ def test_causality_is_seen(llama, bert):
     assert not _backbone.load(bert, "", "fp32", Runtime()).causal
 
 
-def test_progress_is_reported(llama):
-    seen: list[float] = []
-    encode(
-        Encoder(backbone=llama, precision="fp32"), tiny.texts(20)[0], Runtime(tokens_per_batch=32, report=seen.append)
-    )
-    assert len(seen) > 3
-    assert seen == sorted(seen)
-    assert seen[-1] == 1.0
-
-
 @pytest.mark.slow
 def test_same_features_in_two_fresh_processes(llama, python):
     code = f"""

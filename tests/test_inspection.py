@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from surpass import recipes_path
+from surpass import presets
 from surpass.errors import StoreError, StudyError, UnknownNameError
 from surpass.inspection import about, differences, findings_before, listing, manifest
 from surpass.registry import REGISTRIES
@@ -44,10 +44,10 @@ def test_every_preset_is_a_study_with_a_line_about_it():
     assert {"demo", "first-look"} <= {row["name"] for row in rows}
     for row in rows:
         assert row["summary"]
-        assert read(recipes_path.recipe(row["name"])).name == row["name"]
+        assert read(presets.recipe(row["name"])).name == row["name"]
         assert about("presets", row["name"])["text"].startswith(f"# {row['summary']}")
     with pytest.raises(UnknownNameError, match=r"unknown preset 'dmeo'\. Did you mean 'demo'"):
-        recipes_path.recipe("dmeo")
+        presets.recipe("dmeo")
 
 
 def test_an_artifact_is_found_by_the_beginning_of_its_key(small_study, store):

@@ -84,15 +84,19 @@ def test_eleuther_warms_up_over_a_hundred_steps_whatever_the_length(step, coeffi
 
 @pytest.mark.parametrize("recent", [0, 3, 8, 20])
 def test_eleuther_threshold_is_the_running_median_row_by_row(recent):
-    """A deque of the last B predictions, one row appended at a time: the release with a micro-batch of 1."""
-    batch = _batch(8, seed=2, step=200, recent=recent)
-    window = [float(p) for p in batch.recent_probs[:, 0]]
-    thresholds = []
-    for p in batch.step_probs[:, 0].tolist():
-        window = [*window, p][-8:]
-        thresholds.append(_slow_quantile(window, 0.5))
-    got = LogConf(variant="eleuther").loss(batch, 0.5).detach().numpy()
-    assert got == pytest.approx(_slow(batch, 0.5, thresholds), abs=1e-5)
+    """A deque of the last B predictions, one row appended at a time: the release with a micro-batch of 1.
+
+    With 20 predictions before it, a step of 8 rows is the short last one of an epoch whose steps have 20.
+    """
+    for seed in range(25):
+        batch = _batch(8, seed=seed, step=200, recent=recent)
+        window = [float(p) for p in batch.recent_probs[:, 0]]
+        thresholds = []
+        for p in batch.step_probs[:, 0].tolist():
+            window = [*window, p][-max(8, recent) :]
+            thresholds.append(_slow_quantile(window, 0.5))
+        got = LogConf(variant="eleuther").loss(batch, 0.5).detach().numpy()
+        assert got == pytest.approx(_slow(batch, 0.5, thresholds), abs=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["paper", "openai", "eleuther"])

@@ -102,7 +102,7 @@ def test_a_seed_that_is_not_there_is_counted_and_said(small_study, store):
     (row,) = results(plan, outcomes, store).rows
     assert (row.seeds, row.failed) == (2, 1)
     assert lost not in row.keys["student"]
-    assert "1 seed(s) failed" in row.note
+    assert "1 seed failed" in row.note
 
 
 def test_a_method_of_which_no_seed_finished_is_a_finding_and_the_others_are_scored(small_study, store):

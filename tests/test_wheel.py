@@ -23,7 +23,7 @@ def test_an_installed_wheel_finds_its_presets_and_files(tmp_path, python):
     source = ROOT / "src"
     kept = {path.relative_to(source) for path in (source / "surpass").rglob("*.*") if path.suffix != ".pyc"}
     assert {str(path) for path in kept if not (site / path).is_file()} == set()
-    code = "import surpass; from surpass import recipes_path; print(surpass.__file__, *recipes_path.names())"
+    code = "import surpass; from surpass import presets; print(surpass.__file__, *presets.names())"
     where, *presets = python(code, path=site).split()
     assert Path(where).is_relative_to(site)
     assert presets == sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))

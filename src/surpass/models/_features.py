@@ -22,14 +22,10 @@ def encode(encoder: Encoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[
     lengths = tokens.lengths
     width = backbone.width * (1 + (encoder.pool == "last+mean"))
     vectors = np.zeros((len(lengths), width), dtype=np.float32)
-    done, total = 0, max(1, int(lengths.sum()))
     for rows in _backbone.batches(lengths, _backbone.forward_budget(runtime, backbone.device)):
         batch = tokens.batch(rows, backbone.device)
         states = _backbone.hidden(backbone, batch, depth)
         vectors[rows] = _backbone.pool(states, batch["attention_mask"], encoder.pool).cpu().numpy()
-        done += int(lengths[rows].sum())
-        if runtime.report:
-            runtime.report(done / total)
     return vectors, {"truncated": tokens.truncated, "tokens": float(lengths.mean()) if len(lengths) else 0.0}
 
 

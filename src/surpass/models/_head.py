@@ -62,8 +62,6 @@ def train(probe: Probe, work: Work, scale: Any, runtime: Runtime) -> Head:
             value = _step(head.layer, vectors, drawn, loss, optimizer, probe)
             if loss.step in wanted:
                 seen.append(head.predict(work.watch))
-        if runtime.report:
-            runtime.report(loss.step / total)
     head.steps, head.watched, head.facts = wanted, np.stack(seen), {"train_loss": value}
     return head
 
@@ -85,5 +83,5 @@ def _step(
     optimizer.zero_grad()
     torch.autograd.backward(value)
     optimizer.step()
-    loss.end(float(value), probe.lr)
-    return float(value)
+    loss.end(value.item(), probe.lr)
+    return value.item()

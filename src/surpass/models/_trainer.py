@@ -81,18 +81,16 @@ class _Shuffled(Sampler[int]):
 
 
 class _Reader(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-    """Predicts the watched rows at the asked steps and tells how far the training is."""
+    """Predicts the watched rows at the asked steps."""
 
-    def __init__(self, at: tuple[int, ...], predict: Callable[[], Values], runtime: Runtime) -> None:
-        self.at, self.predict, self.runtime = at, predict, runtime
+    def __init__(self, at: tuple[int, ...], predict: Callable[[], Values]) -> None:
+        self.at, self.predict = at, predict
         self.found: list[Values] = []
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Read when it is time."""
         if state.global_step in self.at:
             self.found.append(self.predict())
-        if self.runtime.report:
-            self.runtime.report(state.global_step / self.at[-1])
 
 
 class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
@@ -164,7 +162,7 @@ def train(
     """
     total = plan.epochs * math.ceil(len(rows.tokens.ids) / plan.batch_size)
     at = readings(total, plan.points)
-    reader = _Reader(at, lambda: outputs(model.logits(watch, runtime), squared=goal.squared), runtime)
+    reader = _Reader(at, lambda: outputs(model.logits(watch, runtime), squared=goal.squared))
     with tempfile.TemporaryDirectory(prefix="surpass-") as folder:
         trainer = StepTrainer(
             model=model,
