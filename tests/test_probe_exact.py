@@ -78,7 +78,7 @@ def optimum(values: np.ndarray, l2: float, weight: np.ndarray | None = None) -> 
         error = (weight[:, None] * (softmax(z, axis=1) - values) / n)[:, -columns:]
         return value, np.concatenate([(x.T @ error).ravel() + l2 * matrix, error.sum(axis=0)])
 
-    found = minimize(objective, np.zeros((D + 1) * columns), jac=True, method="L-BFGS-B", options={"gtol": 1e-10})
+    found = minimize(objective, np.zeros((D + 1) * columns), jac=True, method="L-BFGS-B", options={"gtol": 1e-10, "ftol": 1e-16})
     return softmax(logits(found.x, standardized(VECTORS, NEW)), axis=1)
 
 
