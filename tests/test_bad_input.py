@@ -94,8 +94,8 @@ def test_no_problem_stands_twice(everything):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a list", "a study is a mapping with name, tasks and pairs, but this is list"),
-        ("", "a study is a mapping with name, tasks and pairs, but this is NoneType"),
+        ("- a list", "a study is a mapping with name, tasks and pairs, but this is a list"),
+        ("", "a study is a mapping with name, tasks and pairs, but this is empty"),
         ("name: [", r"study file '.*s\.yaml' is not valid YAML: while parsing"),
         ("name: x\ntasks: toy", "study: field 'pairs' is missing"),
         ("name: x\ntasks: []\npairs: []", "study: tasks is empty; at least one is needed"),

@@ -78,7 +78,8 @@ def optimum(values: np.ndarray, l2: float, weight: np.ndarray | None = None) -> 
         error = (weight[:, None] * (softmax(z, axis=1) - values) / n)[:, -columns:]
         return value, np.concatenate([(x.T @ error).ravel() + l2 * matrix, error.sum(axis=0)])
 
-    found = minimize(objective, np.zeros((D + 1) * columns), jac=True, method="L-BFGS-B", options={"gtol": 1e-10, "ftol": 1e-16})
+    options = {"gtol": 1e-10, "ftol": 1e-16}
+    found = minimize(objective, np.zeros((D + 1) * columns), jac=True, method="L-BFGS-B", options=options)
     return softmax(logits(found.x, standardized(VECTORS, NEW)), axis=1)
 
 
@@ -141,9 +142,8 @@ def test_adam_goes_to_the_exact_solution(target, columns, l2):
     work = work_of(VECTORS, values, weight=weight, target=target, watch=NEW)
     exact, found = fit(probe, work).predict(NEW), fit(adam, work)
     assert found.predict(NEW) == pytest.approx(exact, abs=1e-3)
-    off = [np.abs(reading - exact).max() for reading in found.watched]
     assert found.steps == (500, 1000, 1500)
-    assert off[-1] <= off[0] + 1e-6
+    assert found.watched[-1] == pytest.approx(exact, abs=1e-3)
 
 
 @pytest.mark.parametrize("solver", ["exact", "adam"])
@@ -177,8 +177,10 @@ def test_a_saved_head_predicts_as_before(solver, target, tmp_path):
 
 
 def test_a_method_with_its_own_loss_needs_adam_and_planning_says_so(small_study, store, tmp_path):
-    backbone = tiny.save_llama(tmp_path, layers=2)
-    wanted = r"pair 1, method 'logconf' needs gradient training on its loss, which model 'probe' cannot do.*solver: adam"
+    backbone = tiny.save_llama(tmp_path / "model", layers=2)
+    wanted = (
+        r"pair 1, method 'logconf' needs gradient training on its loss, which model 'probe' cannot do.*solver: adam"
+    )
     exact, adam = (Probe(backbone=backbone, precision="fp32", solver=solver) for solver in ("exact", "adam"))
     study = small_study(pairs=(Pair(weak=exact, strong=exact),), methods=(Soft(), LogConf()))
     assert len([text for text in problems_of(study) if "solver: adam" in text]) == 1
@@ -189,7 +191,7 @@ def test_a_method_with_its_own_loss_needs_adam_and_planning_says_so(small_study,
 
 
 def test_a_study_file_says_it_as_well(tmp_path):
-    strong = {"model": "probe", "backbone": tiny.save_llama(tmp_path, layers=2)}
+    strong = {"model": "probe", "backbone": tiny.save_llama(tmp_path / "model", layers=2)}
     pairs = [{"weak": "sklearn", "strong": strong}]
     study = parse({"name": "x", "tasks": [{"task": "toy", "rows": 5000}], "pairs": pairs, "methods": ["logconf"]})
     assert any("for probe set solver: adam" in text for text in problems_of(study))
@@ -205,7 +207,7 @@ def test_features_are_read_in_whole_studies(small_study, store, tmp_path: Path):
     """Toy's words are unknown to the tiny tokenizer; only the way from study to prediction is of interest."""
     from surpass.runner import run
 
-    model = Probe(backbone=tiny.save_llama(tmp_path, layers=2), precision="fp32", solver="adam", epochs=2)
+    model = Probe(backbone=tiny.save_llama(tmp_path / "model", layers=2), precision="fp32", solver="adam", epochs=2)
     study = small_study(pairs=(Pair(weak=model, strong=model),), methods=(LogConf(),))
     run(study, store=store, runtime=Runtime(device="cpu"))
     assert list((store.root / "features").iterdir())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +37,16 @@ class Program(click.Group):
             if "--debug" in sys.argv:
                 raise
             fail(str(error), BAD_INPUT)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C is told in words, whatever it interrupts."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal without arrows shows the rest
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail("stopped. What was finished is kept; the same command goes on from here.", STOPPED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order a newcomer needs them."""
@@ -72,13 +84,19 @@ def _output_options(command: Command) -> Command:
     return click.option("--quiet", is_flag=True, help="Print errors only.")(command)
 
 
+def _device(ctx: click.Context, option: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise click.BadParameter(f"'{value}' is not auto, cpu, cuda or cuda:N.")
+    return value
+
+
 def _run_options(command: Command) -> Command:
     for option in (
         click.option("--keep-weights", is_flag=True, help="Keep fitted models in the store."),
         click.option(
             "--jobs", type=click.IntRange(min=0), help="Worker processes; 0: in this one. Default: one a core."
         ),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        click.option("--device", default="auto", show_default=True, callback=_device, help="auto, cpu, cuda or cuda:N."),
         click.option("--out", type=click.Path(path_type=Path), help="Output folder; by default out/NAME."),
     ):
         command = option(command)
@@ -110,18 +128,22 @@ def run(study: str, dry_run: bool, **options: Any) -> None:
 def _run(
     source: str, *, dry_run: bool, out: Path | None, store: str, as_json: bool, quiet: bool, **options: Any
 ) -> None:
-    from surpass.folder import remember
+    from surpass.folder import check_writable, remember, writing
     from surpass.runner import plan
     from surpass.store import Store
     from surpass.studyfile import read
 
     study, root = read(source), Store.open(store)
     if dry_run:
-        _show_plan(plan(study, root), root, as_json=as_json)
+        made = plan(study, root)
+        if not quiet:
+            _show_plan(made, root, as_json=as_json)
         return
-    made, outcomes = _execute(study, root, quiet=quiet or as_json, **options)
     out = out or Path("out") / study.name
-    remember(out, made, outcomes, root)
+    check_writable(out, root)
+    made, outcomes = _execute(study, root, quiet=quiet or as_json, **options)
+    with writing(out):
+        remember(out, made, outcomes, root)
     _report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed:
@@ -140,19 +162,18 @@ def _execute(
     from surpass.runtime import Runtime, cores
 
     runtime = Runtime(jobs=cores() if jobs is None else jobs, device=device, keep_weights=keep_weights)
-    try:
-        with Progress(study.name, quiet=quiet) as progress:
-            return run_study(study, store=store, runtime=runtime, progress=progress)
-    except KeyboardInterrupt:
-        fail("stopped. What was finished is kept; the same command goes on from here.", STOPPED)
+    with Progress(study.name, quiet=quiet) as progress:
+        return run_study(study, store=store, runtime=runtime, progress=progress)
 
 
 def _report(plan: Plan, outcomes: list[Outcome], store: Store, out: Path, *, as_json: bool, quiet: bool) -> None:
+    from surpass.folder import writing
     from surpass.report import write
     from surpass.scoring import results
 
     found = results(plan, outcomes, store)
-    files = write(found, out)
+    with writing(out):
+        files = write(found, out)
     if as_json:
         click.echo((out / "results.json").read_text(encoding="utf-8"))
     elif not quiet:
@@ -211,10 +232,13 @@ def _show_plan(made: Plan, store: Store, *, as_json: bool) -> None:
 @_output_options
 def report(out: Path, store: Path | None, as_json: bool, quiet: bool) -> None:
     """Make the report of a finished study in OUT again, from the store."""
-    from surpass.folder import recall
+    from surpass.folder import GONE, recall
 
     made, outcomes, root = recall(out, store)
     _report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
+    if gone := sum(outcome.error == GONE for outcome in outcomes):
+        text = f"the report lacks {gone} of {len(outcomes)} stages, which store '{root.root}' does not hold whole"
+        fail(f"{text}. Run the study again, or give its store with --store.", FAILED_STAGE)
 
 
 @main.command()
@@ -233,7 +257,7 @@ def check(study: str, store: Path | None, as_json: bool, quiet: bool) -> None:
         for finding in found:
             where = ", ".join(f"{name} {value}" for name, value in finding.where.items())
             click.echo(f"{finding.severity:8}{finding.code}: {finding.message}" + (f" [{where}]" if where else ""))
-        click.echo(f"{len(found)} findings." if found else "The guard found nothing.")
+        click.echo(f"{len(found)} finding{'s'[: len(found) > 1]}." if found else "The guard found nothing.")
     if any(finding.severity == "error" for finding in found):
         sys.exit(FAILED_STAGE)
 
@@ -269,7 +293,7 @@ def show(key: str, other: str | None, store: str, as_json: bool) -> None:
     from surpass.inspection import differences, manifest
     from surpass.store import Store
 
-    root = Store.open(store)
+    root = Store.open(store, create=False)
     facts: Any = manifest(root, key) if other is None else differences(root, key, other)
     if as_json:
         click.echo(json.dumps(facts, indent=1))

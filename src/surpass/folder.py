@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from surpass.errors import DataError, SurpassError
@@ -15,6 +16,31 @@ from surpass.study import Study
 from surpass.work import Outcome
 
 FILE = "study.json"
+GONE = "this stage is not in the store"
+
+
+def check_writable(out: Path, store: Store) -> None:
+    """Raise a DataError when the output folder cannot be made or written, before anything is computed for it."""
+    with writing(out):
+        there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(f"'{there}' is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(f"no permission to write to '{there}'")
+    if out.resolve() == store.root.resolve():
+        raise DataError(f"output folder '{out}' is the store. Give another folder with --out or --store.")
+
+
+@contextlib.contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that says what to do about the output folder."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"output folder '{out}' cannot be written: {error.strerror or error}. Give a writable folder with --out; "
+            "what was computed is kept in the store."
+        ) from error
 
 
 def remember(out: Path, plan: Plan, outcomes: Sequence[Outcome], store: Store) -> None:
@@ -29,23 +55,25 @@ def recall(out: Path, store: Path | None = None) -> tuple[Plan, list[Outcome], S
     """Return the plan of a finished study, how its stages ended, and its store.
 
     Raises:
-        DataError: the folder holds no study of ours.
+        DataError: the folder holds no study of ours, or the store none of its stages.
+        StoreError: there is no store where the folder says, or at `store`.
     """
     try:
         body = json.loads((out / FILE).read_text(encoding="utf-8"))
-        study = decode(body["study"])
+        study, place = decode(body["study"]), Path(body["store"])
+        ended = {item["key"]: Outcome(**item) for item in body["ended"]}
     except (OSError, ValueError, KeyError, TypeError, SurpassError) as error:
         raise DataError(
             f"'{out}' is not the output of a study: {FILE} cannot be read ({error}). Give the folder that surpass run wrote."
         ) from error
     if not isinstance(study, Study):
         raise DataError(f"'{out / FILE}' holds a {study.kind}, not a study. Give the folder that surpass run wrote.")
-    root = Store.open(store or (out.absolute() / body["store"]).resolve())
+    root = Store.open(store or (out.absolute() / place).resolve(), create=False)
     plan = lookup(study, root)
-    ended = {item["key"]: Outcome(**item) for item in body["ended"]}
-    gone = "this stage is not in the store"
+    if not plan.cached and not ended:
+        raise DataError(f"store '{root}' has no stage of the study in '{out}'. Give the study's store with --store.")
     outcomes = [
-        Outcome(name, "cached", 0.0) if name in plan.cached else ended.get(name, Outcome(name, "skipped", 0.0, gone))
+        Outcome(name, "cached", 0.0) if name in plan.cached else ended.get(name, Outcome(name, "skipped", 0.0, GONE))
         for name in plan.nodes
     ]
     return plan, outcomes, root

@@ -64,12 +64,15 @@ def manifest(store: Store, prefix: str) -> dict[str, Any]:
     """Return the manifest of the artifact whose key begins with `prefix`; StoreError when it is none or several."""
     found = store.find(prefix)
     if len(found) != 1:
-        what = "no artifact" if not found else f"{len(found)} artifacts"
+        what = "no artifact in store '{}' has" if not found else f"{len(found)} artifacts in store '{{}}' have"
         raise StoreError(
-            f"{what} in store '{store.root}' have a key that begins with '{prefix}'. "
+            f"{what.format(store.root)} a key that begins with '{prefix}'. "
             "Give a key of results.csv or of the report's appendix, or another --store."
         )
-    return dict(store.manifest(*found[0]) or {})
+    facts = dict(store.manifest(*found[0]) or {})
+    if "spec" not in facts:
+        raise StoreError(f"{' '.join(found[0])} has a damaged manifest. Run its study again: it will be recomputed.")
+    return facts
 
 
 def differences(store: Store, left: str, right: str) -> dict[str, Any]:

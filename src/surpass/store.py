@@ -41,8 +41,8 @@ class Store:
     root: Path
 
     @classmethod
-    def open(cls, root: str | Path) -> Store:
-        """Return the store at `root`, creating it when the folder is missing or empty.
+    def open(cls, root: str | Path, *, create: bool = True) -> Store:
+        """Return the store at `root`; unless `create` is false, one is made where the folder is missing or empty.
 
         Raises:
             StoreError: the folder holds other things, cannot be written, or has another layout.
@@ -51,7 +51,8 @@ class Store:
         marker = root / MARKER
         try:
             if marker.is_file():
-                layout = json.loads(marker.read_text(encoding="utf-8")).get("layout")
+                about = json.loads(marker.read_text(encoding="utf-8"))
+                layout = about.get("layout") if isinstance(about, dict) else about
                 if layout != LAYOUT:
                     raise StoreError(
                         f"store '{root}' has layout {layout!r}; this version of surpass reads layout {LAYOUT}. "
@@ -62,6 +63,8 @@ class Store:
                     f"'{root}' is not a surpass store: it has no {MARKER} and is not empty. "
                     "Give an empty or new folder with --store."
                 )
+            elif not create:
+                raise StoreError(f"there is no store at '{root}'. Give the folder of one with --store.")
             else:
                 root.mkdir(parents=True, exist_ok=True)
                 write_atomically(marker, json.dumps({"layout": LAYOUT}))
@@ -88,8 +91,8 @@ class Store:
         return [
             (kind, folder.name)
             for kind in KINDS
-            for folder in sorted((self.root / kind).glob(f"*/{prefix}*"))
-            if (folder / MANIFEST).is_file()
+            for folder in sorted((self.root / kind).glob("*/*"))
+            if folder.name.startswith(prefix) and (folder / MANIFEST).is_file()
         ]
 
     def fault(self, kind: str, key: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -83,6 +84,11 @@ class Study(Spec):
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", _pairs(self.data))
         super().__post_init__()
+        if not re.fullmatch(r"[^\W_][\w .+=@,()-]{0,99}", self.name):
+            raise SpecError(
+                f"study: name={self.name!r}, but it names a folder: a letter or digit, then at most 99 more letters, "
+                "digits, spaces and . _ - + = @ , ( )."
+            )
         for name in ("tasks", "pairs", "methods"):
             if not getattr(self, name):
                 raise SpecError(f"study: {name} is empty; at least one is needed.")

@@ -49,7 +49,7 @@ def read(source: str | Path) -> Study:
 
 
 def _loader() -> type[Any]:
-    """Return a safe loader that reads YAML as people write it: `on` and `no` are words, and 1e-3 is a number."""
+    """Return a safe loader for what people write: `on` and `no` are words, 1e-3 is a number, no field stands twice."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -57,6 +57,12 @@ def _loader() -> type[Any]:
             first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:bool"]
             for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise yaml.MarkedYAMLError(problem=f"field '{twice}' stands twice", problem_mark=node.start_mark)
+            return super().construct_mapping(node, deep=deep)
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|false|False)$"), list("tTfF"))
     number = re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
@@ -71,9 +77,14 @@ def _from_python(source: str) -> Study:
     if not path.is_file() or spec is None or spec.loader is None:
         raise StudyError([f"recipe '{file}' cannot be read. Give FILE.py:FUNCTION."])
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    make = getattr(module, function, None)
-    study = make() if callable(make) else None
+    try:
+        spec.loader.exec_module(module)
+        study = getattr(module, function)()
+    except SurpassError:
+        raise
+    except Exception as error:  # a person's own code may raise anything
+        text = f"recipe '{source}' cannot be run: {type(error).__name__}: {error}. Mend that file."
+        raise StudyError([text]) from error
     if not isinstance(study, Study):
         raise StudyError([f"recipe '{source}' returned {study!r}; a function that returns a Study is needed."])
     return study
@@ -82,7 +93,8 @@ def _from_python(source: str) -> Study:
 def parse(data: Any) -> Study:
     """Return the study that plain data (of a YAML file) describes; StudyError lists every problem."""
     if not isinstance(data, Mapping):
-        raise StudyError([f"a study is a mapping with name, tasks and pairs, but this is {type(data).__name__}."])
+        what = "empty" if data is None else "a list" if isinstance(data, list) else repr(data)
+        raise StudyError([f"a study is a mapping with name, tasks and pairs, but this is {what}."])
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, value in data.items():
@@ -96,6 +108,8 @@ def parse(data: Any) -> Study:
             values[name] = value
     _check_fields(Study, values, "study", problems, built=("tasks", "pairs", "methods", "data"))
     _check_data(values.get("data"), "data", problems)
+    empty = [name for name in ("tasks", "pairs", "methods") if values.get(name) == ()]
+    problems += [f"study: {name} is empty; at least one is needed." for name in empty]
     if problems:
         raise StudyError([*problems, *_problems_of_the_rest(values)])
     try:
@@ -116,11 +130,13 @@ def _problems_of_the_rest(values: Mapping[str, Any]) -> list[str]:
     methods = tuple(method for method in values.get("methods", ()) if isinstance(method, Method)) or (Soft(),)
     if not tasks or not pairs:
         return []
-    return problems_of(Study(name="parts", tasks=tasks, pairs=tuple(pairs), methods=methods, data=tuple(sound.items())))
+    parts = Study(name="parts", tasks=tasks, pairs=tuple(pairs), methods=methods, data=tuple(sound.items()))
+    found = problems_of(parts, read_rows=data is None or isinstance(data, Mapping))
+    return [text for text in found if not any(f"{name}=" in text for name in options.keys() - sound.keys())]
 
 
 def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _pair(number: int, item: Any, problems: list[str]) -> Pair | None:
@@ -298,7 +314,11 @@ def _row_problems(study: Study) -> list[str]:
                     continue
                 seen.add(half)
                 try:
-                    make_splits(half.resolve())
+                    half = half.resolve()
+                    if text := _too_few_classes(half.task):
+                        found.append(text)
+                    else:
+                        make_splits(half)
                 except DataError as error:
                     found.append(str(error))
             sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
@@ -309,6 +329,14 @@ def _row_problems(study: Study) -> list[str]:
                 if n == 0 and (name != "n_weak" or needs_weak)
             ]
     return found
+
+
+def _too_few_classes(task: Task) -> str | None:
+    names = task.class_names()
+    if task.target != "classification" or len(names) > 1:
+        return None
+    has = f"the one class '{names[0]}'" if names else "no labelled rows"
+    return f"task '{task.label()}' has {has}, but two classes or more are needed. Look at its labels."
 
 
 def defaults_of(cls: type[Spec]) -> dict[str, Any]:

@@ -132,8 +132,9 @@ class Probe(Model):
         if work.target == "regression":
             from sklearn.linear_model import Ridge
 
-            # Ridge sums over rows without the half of ours: n * l2 / 2 on the mean of squares is alpha = n * l2 / 2.
-            ridge = Ridge(alpha=max(n * self.l2 / 2, 1e-12)).fit(vectors, work.targets.values, sample_weight=weight)
+            # Ridge sums where ours takes means, over rows and columns, and has no half before the penalty.
+            alpha = max(work.targets.values.size * self.l2 / 2, 1e-12)
+            ridge = Ridge(alpha=alpha).fit(vectors, work.targets.values, sample_weight=weight)
             matrix, bias = np.atleast_2d(ridge.coef_).T, np.ravel(ridge.intercept_)
         else:
             matrix, bias = _logistic(vectors, work.targets.values, weight, self.l2 * n)
