@@ -1,4 +1,4 @@
-"""Write docs/demo.svg, the README's figure, from the report of `make demo`: python docs/figure.py"""
+"""Write docs/demo.svg, the figure of the README, from the report of `make demo`."""
 
 import re
 from pathlib import Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surpass.errors import StudyError
+from surpass.inspection import defaults_of, first_line
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.file import File
 from surpass.methods.hard import Hard
@@ -12,7 +13,7 @@ from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
 from surpass.study import Pair, Study
-from surpass.studyfile import defaults_of, first_line, parse, problems_of, read
+from surpass.studyfile import parse, problems_of, read
 from surpass.tasks.file import File as FileTask
 from surpass.tasks.toy import Toy
 

@@ -272,7 +272,7 @@ def test_a_step_of_odd_size_keeps_its_median_row_when_long_rows_are_cut(llama):
 
 
 def test_a_learning_rate_beyond_measure_ends_in_words(llama):
-    words = r"the training loss is (nan|inf) at step \d + of 18, with learning rate \d[.\d]*e\+0\d\. Nothing was"
+    words = r"the training loss is (nan|inf) at step \d+ of 18, with learning rate \d[.\d]*e\+0\d\. Nothing was"
     with pytest.raises(StageError, match=words):
         fit(llama, job("soft"), "full", lr=1e5, epochs=6)
 

@@ -84,19 +84,13 @@ def _output_options(command: Command) -> Command:
     return click.option("--quiet", is_flag=True, help="Print errors only.")(command)
 
 
-def _device(ctx: click.Context, option: click.Parameter, value: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-        raise click.BadParameter(f"'{value}' is not auto, cpu, cuda or cuda:N.")
-    return value
-
-
 def _run_options(command: Command) -> Command:
     for option in (
         click.option("--keep-weights", is_flag=True, help="Keep fitted models in the store."),
         click.option(
             "--jobs", type=click.IntRange(min=0), help="Worker processes; 0: in this one. Default: one a core."
         ),
-        click.option("--device", default="auto", show_default=True, callback=_device, help="auto, cpu, cuda or cuda:N."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
         click.option("--out", type=click.Path(path_type=Path), help="Output folder; by default out/NAME."),
     ):
         command = option(command)
@@ -161,6 +155,8 @@ def _execute(
     from surpass.runner import run as run_study
     from surpass.runtime import Runtime, cores
 
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise click.BadParameter(f"--device '{device}' is not auto, cpu, cuda or cuda:N.")
     runtime = Runtime(jobs=cores() if jobs is None else jobs, device=device, keep_weights=keep_weights)
     with Progress(study.name, quiet=quiet) as progress:
         return run_study(study, store=store, runtime=runtime, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from surpass.folder import recall
 from surpass.guard import guard_rows
 from surpass.registry import REGISTRIES
 from surpass.scoring import results
-from surpass.spec import difference
+from surpass.spec import HIDDEN_FIELDS, Spec, difference
 from surpass.splits import Data, make_splits
 from surpass.stages import joined
 from surpass.store import Store
-from surpass.studyfile import defaults_of, first_line, problems_of, read
+from surpass.studyfile import problems_of, read
 
 
 def listing(what: str) -> list[dict[str, Any]]:
@@ -58,6 +59,20 @@ def about(what: str, name: str) -> dict[str, Any]:
     lines = [f"  {option}: {value!r}" for option, value in options.items()]
     text = "\n\n".join([*filter(None, parts), "Options and defaults:\n" + ("\n".join(lines) or "  none")])
     return {"name": name, "options": {k: repr(v) for k, v in options.items()}, "text": text}
+
+
+def defaults_of(cls: type[Spec]) -> dict[str, Any]:
+    """Return the options of a plug-in with their defaults, for `surpass ls`."""
+    return {
+        field.name: None if field.default is dataclasses.MISSING else field.default
+        for field in dataclasses.fields(cls)
+        if field.name not in HIDDEN_FIELDS
+    }
+
+
+def first_line(cls: type[Any]) -> str:
+    """Return the first line of a class's docstring."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
 
 
 def manifest(store: Store, prefix: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -337,17 +336,3 @@ def _too_few_classes(task: Task) -> str | None:
         return None
     has = f"the one class '{names[0]}'" if names else "no labelled rows"
     return f"task '{task.label()}' has {has}, but two classes or more are needed. Look at its labels."
-
-
-def defaults_of(cls: type[Spec]) -> dict[str, Any]:
-    """Return the options of a plug-in with their defaults, for `surpass ls`."""
-    return {
-        field.name: None if field.default is dataclasses.MISSING else field.default
-        for field in dataclasses.fields(cls)
-        if field.name not in HIDDEN_FIELDS
-    }
-
-
-def first_line(cls: type[Any]) -> str:
-    """Return the first line of a class's docstring."""
-    return (inspect.getdoc(cls) or "").partition("\n")[0]
