@@ -79,7 +79,7 @@ def test_ordinary_names_are_taken(name, small_study):
 
 
 def test_a_field_that_stands_twice_is_refused(tmp_path):
-    assert "field 'seeds' stands twice" in said_of(STUDY + "seeds: 3\n", tmp_path)
+    assert "field 'seeds' stands twice in \"<unicode string>\", line 7" in said_of(STUDY + "seeds: 3\n", tmp_path)
     assert "field 'weak' stands twice" in said_of(STUDY.replace("weak:", "weak: sklearn, weak:"), tmp_path)
 
 

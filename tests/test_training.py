@@ -272,9 +272,15 @@ def test_a_step_of_odd_size_keeps_its_median_row_when_long_rows_are_cut(llama):
 
 
 def test_a_learning_rate_beyond_measure_ends_in_words(llama):
-    words = r"the training loss is (nan|inf) at step \d+ of 18, with learning rate \d[.\d]*e\+0\d\. Nothing was"
+    words = r"(training loss|norm of the gradient) is (nan|inf) at step \d+ of 18, with learning rate \d[.\d]*e\+0\d\."
     with pytest.raises(StageError, match=words):
         fit(llama, job("soft"), "full", lr=1e5, epochs=6)
+
+
+def test_a_gradient_that_overflows_ends_the_training_too(llama):
+    # clipped to zero it would leave a model that stands still and a loss that is finite
+    with pytest.raises(StageError, match=r"is (nan|inf) at step \d+ of 18, with learning rate \d[.\d]*e\+\d\d\."):
+        fit(llama, job("soft"), "full", lr=1e30, epochs=6)
 
 
 def test_a_model_folder_that_was_cut_short_is_named(tmp_path: Path):

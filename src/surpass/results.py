@@ -59,7 +59,7 @@ class Curve:
     """A student's training of one seed, at the optimizer steps `steps` (several, else there is no curve).
 
     `test` is the metric against ground truth on the test rows, `weak_val` against the weak labels of the validation rows,
-    `ceiling` the ceiling's score on the test rows at its own steps. `chosen` maps a stopping rule to an index of `steps`.
+    `ceiling` the ceiling's score on the test rows at its end. `chosen` maps a stopping rule to an index of `steps`.
     """
 
     task: str

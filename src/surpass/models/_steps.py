@@ -96,11 +96,15 @@ class StepLoss:
             losses = cross_entropy(logits, targets)
         return (losses * self.goal.weight[chosen]).sum() / len(drawn)
 
-    def end(self, loss: float, lr: float) -> None:
-        """Close the step; a loss that is no number ends the training."""
-        if not np.isfinite(loss):
+    def end(self, loss: float, lr: float, norm: float = 0.0) -> None:
+        """Close the step; a loss or a gradient that is no number ends the training.
+
+        A gradient whose norm overflows would be clipped to zero, and the training would stand still without a word.
+        """
+        if not (np.isfinite(loss) and np.isfinite(norm)):
+            what = f"norm of the gradient is {norm}" if np.isfinite(loss) else f"training loss is {loss}"
             raise StageError(
-                f"the training loss is {loss} at step {self.step + 1} of {self.total}, with learning rate {lr:.3g}. "
+                f"the {what} at step {self.step + 1} of {self.total}, with learning rate {lr:.3g}. "
                 "Nothing was written. Lower lr, add warmup, or look for extreme targets."
             )
         if self.statistics:

@@ -120,7 +120,9 @@ class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
             loss = self.step_loss.part(logits, hidden, torch.tensor(part, device=drawn.device), drawn)
             self.accelerator.backward(loss)
             total += loss.detach()
-        self.step_loss.end(float(total), self._get_learning_rate())
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        self.step_loss.end(float(total), self._get_learning_rate(), norm)
         self.losses.append(float(total))
         return total
 
