@@ -96,3 +96,14 @@ def test_defaults_and_first_lines_for_lists():
     assert defaults_of(FileTask)["path"] is None
     assert "fingerprint" not in defaults_of(Toy)
     assert first_line(Soft) == "Weak labels as they are."
+
+
+def test_a_preset_is_read_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read("first-look").name == "first-look"
+
+
+def test_a_metric_that_stands_twice_is_refused():
+    text = {"name": "x", "tasks": "toy", "pairs": [{"weak": "sklearn", "strong": "sklearn"}], "metrics": ["ece", "ece"]}
+    with pytest.raises(StudyError, match="has one twice"):
+        parse(text)

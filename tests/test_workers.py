@@ -112,7 +112,7 @@ def test_the_math_threads_of_this_process_stay_as_they_are(workers, small_study,
 
 
 def test_a_runtime_travels_without_its_memory():
-    runtime = Runtime(jobs=2, memo={"backbone": object()}, report=lambda share: None)
+    runtime = Runtime(jobs=2, memo={"backbone": object()})
     again = pickle.loads(pickle.dumps(runtime))
     assert again == Runtime(jobs=2)
-    assert (again.memo, again.report) == ({}, None)
+    assert again.memo == {}

@@ -79,7 +79,7 @@ class Study(Spec):
     vary: Literal["both", "data", "fit"] = "both"
     metrics: tuple[str, ...] = ()
     stopping: Stopping = "last"
-    level: float = option(0.95, above=0.0, high=0.999)
+    level: float = option(0.95, low=0.5, high=0.999)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", _pairs(self.data))
@@ -92,6 +92,8 @@ class Study(Spec):
         for name in ("tasks", "pairs", "methods"):
             if not getattr(self, name):
                 raise SpecError(f"study: {name} is empty; at least one is needed.")
+        if len(set(self.metrics)) < len(self.metrics):
+            raise SpecError(f"study: metrics={list(self.metrics)} has one twice. Leave one out.")
         _check_data("study", self.data)
         self._check_repeats()
 

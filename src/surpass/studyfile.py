@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from surpass import presets
 from surpass.errors import DataError, SpecError, StudyError, SurpassError
 from surpass.labels.base import LabelSource
 from surpass.methods.base import Method
@@ -25,7 +26,7 @@ SPEC_WORDS = ("task", "label", "model", "method")
 
 
 def read(source: str | Path) -> Study:
-    """Return the study in a YAML file, or made by `recipe.py:function`.
+    """Return the study in a YAML file, made by `recipe.py:function`, or of a preset's name.
 
     Raises:
         StudyError: with every problem of the file.
@@ -35,7 +36,7 @@ def read(source: str | Path) -> Study:
         return _from_python(text)
     import yaml
 
-    path = Path(text)
+    path = presets.recipe(text) if text in presets.names() and not Path(text).exists() else Path(text)
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # a SafeLoader
     except OSError as error:
