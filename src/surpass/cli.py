@@ -86,7 +86,7 @@ def _output_options(command: Command) -> Command:
 
 def _run_options(command: Command) -> Command:
     for option in (
-        click.option("--keep-weights", is_flag=True, help="Keep fitted models in the store."),
+        click.option("--keep-weights", is_flag=True, help="Keep fitted models beside what this run computes."),
         click.option(
             "--jobs", type=click.IntRange(min=0), help="Worker processes; 0: in this one. Default: one a core."
         ),

@@ -42,16 +42,16 @@ def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
 
 
 def guard_scores(study: Study, rows: Iterable[ResultRow], primary: Mapping[str, str]) -> list[Finding]:
-    """Return what the guard sees in the headline scores: the study's stopping rule and each task's primary metric."""
-    held = list(rows)
+    """Return what the guard sees in the headline scores: each task's primary metric by the study's stopping rule.
+
+    A cell without that rule is read at its end, as `shelf.run_of` reads it.
+    """
+    held = [row for row in rows if row.metric == primary[row.task]]
     ruled = {(row.task, row.weak, row.strong, row.method) for row in held if row.stopping == study.stopping}
-    shown = [
-        row
-        for row in held
-        if row.metric == primary[row.task]
-        and (row.stopping == study.stopping or (row.task, row.weak, row.strong, row.method) not in ruled)
-    ]
-    return check_scores(shown)
+    rule = {True: study.stopping, False: "last"}
+    return check_scores(
+        row for row in held if row.stopping == rule[(row.task, row.weak, row.strong, row.method) in ruled]
+    )
 
 
 def guard_stages(stages: Iterable[StageFact]) -> list[Finding]:

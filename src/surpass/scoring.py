@@ -34,10 +34,10 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
         if not scored:
             findings.append(_lost(group))
             continue
-        for one in scored[:1]:
-            if key(one.cell.data) not in looked:
-                looked.add(key(one.cell.data))
-                findings += guard_rows(one.splits, one.cell.task.label())
+        first = scored[0].cell
+        if key(first.data) not in looked:
+            looked.add(key(first.data))
+            findings += guard_rows(scored[0].splits, first.task.label())
         findings += guard_cells(study, scored)
         rows += _rows(study, scored, len(group) - len(scored))
         agreement += _agreement(study, scored)

@@ -241,7 +241,8 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a small text file so that readers see the old or the new one, never a part."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        # A lone surrogate (a file name that is not UTF-8, in a traceback) must not cost the file.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
         _sync(temporary)
         temporary.replace(path)
     finally:

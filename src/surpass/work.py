@@ -47,7 +47,7 @@ def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
             if store.has(kind, node.key):
                 if not (fault := store.fault(kind, node.key)):
                     return Outcome(node.key, "cached", 0.0)
-                log.warning("%s %s: %s. It is recomputed.", kind, node.key, fault)
+                log.info("%s %s: %s. It is recomputed.", kind, node.key, fault)  # the plan has warned of it
             inputs = [store.load(*source) for source in sources]
             with _threads(runtime.threads):
                 artifact = compute(node.spec, inputs, runtime)

@@ -1,4 +1,4 @@
-"""Spawned worker processes, one per core group or device: each takes one stage at a time over a pipe.
+"""Spawned worker processes, as many as `jobs`: each takes one stage at a time over a pipe.
 
 Spawned, not forked: a forked process inherits the math libraries' threads and cannot use a GPU. Each worker is pinned to a
 core and keeps the backbones it loaded and the states of rows it computed, and gets the stages that need them.

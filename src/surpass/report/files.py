@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from surpass.report import text
 from surpass.report.headline import is_defined, why_undefined
 from surpass.results import ResultRow, Results
 from surpass.stats import Estimate
+from surpass.store import write_atomically
 
 FILES = ("report.html", "report.md", "results.csv", "results.json")
 COLUMNS = (
@@ -45,18 +45,9 @@ def write(results: Results, out: Path) -> dict[str, Path]:
         "results.json": json_text(results),
     }
     out.mkdir(parents=True, exist_ok=True)
-    return {name: _replace(out / name, contents[name]) for name in FILES}
-
-
-def _replace(path: Path, content: str) -> Path:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # a lone surrogate (a file name that is not UTF-8, in a traceback) must not cost the report
-        draft.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
+    for name in FILES:
+        write_atomically(out / name, contents[name])
+    return {name: out / name for name in FILES}
 
 
 def csv_text(results: Results) -> str:
