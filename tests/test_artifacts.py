@@ -45,12 +45,28 @@ def test_predictions_round_trip_and_weights_are_written_not_read(tmp_path):
     )
     made.save(tmp_path)
     again = Predictions.load(tmp_path)
-    assert dataclasses.replace(again, values=0, watched=0) == dataclasses.replace(
-        made, values=0, watched=0, weights=None
-    )
+    plain = ("ids", "split", "steps", "watched_ids", "facts")
+    assert all(getattr(again, name) == getattr(made, name) for name in plain)
+    assert again.weights is None
+    assert not again.gold.any()
     assert np.array_equal(again.values, made.values)
     assert np.array_equal(again.watched, made.watched)
     assert (tmp_path / "weights" / "model").read_text() == "w"
+
+
+def test_marks_of_ground_truth_round_trip(tmp_path):
+    made = Predictions(("a", "b"), ("test", "val"), np.eye(2), gold=np.array([False, True]))
+    made.save(tmp_path)
+    again = Predictions.load(tmp_path)
+    assert again.gold_on(("b", "a")).tolist() == [True, False]
+
+
+def test_columns_of_targets_follow_their_rows():
+    made = dataclasses.replace(Targets.of(("a", "b", "c"), np.eye(3)), columns=np.array([[1.0], [2.0], [3.0]]))
+    assert made.take(np.array([2, 0])).columns.tolist() == [[3.0], [1.0]]
+    assert Targets.of(("a",), np.eye(1)).columns.shape == (1, 0)
+    with pytest.raises(AlignmentError, match=r"columns of shape \(2, 1\)"):
+        dataclasses.replace(made, columns=np.ones((2, 1)))
 
 
 def test_features_round_trip(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from surpass.errors import DataError, StudyError
+from surpass.feasibility import problems_of
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.file import File as FileLabel
 from surpass.methods.logconf import LogConf
@@ -16,7 +17,7 @@ from surpass.models.sklearn import Sklearn
 from surpass.runner import plan, run
 from surpass.splits import Data, make_splits
 from surpass.study import Pair
-from surpass.studyfile import parse, problems_of, read
+from surpass.studyfile import parse, read
 from surpass.tasks.base import Generated, Task
 from surpass.tasks.file import File
 from surpass.tasks.toy import Toy

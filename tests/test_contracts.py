@@ -13,7 +13,7 @@ from surpass import testing
 from surpass.artifacts import Inputs, Predictions, Splits, Targets, Values
 from surpass.errors import SpecError
 from surpass.labels.base import LabelSource, gold_values
-from surpass.methods.base import Batch, Method
+from surpass.methods.base import Batch, Given, Method
 from surpass.models.base import Model, Solved, Work
 from surpass.registry import LABELS, METHODS, MODELS, TASKS
 from surpass.runtime import Runtime
@@ -143,7 +143,7 @@ def test_broken_label_sources_are_noticed(source, message):
 class _Broken(Method):
     wrong = staticmethod(lambda weak, rng: weak)
 
-    def prepare(self, weak: Targets, *, features: Any, rng: np.random.Generator) -> Targets:
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         return type(self).wrong(weak, rng)
 
 

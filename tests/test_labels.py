@@ -13,6 +13,7 @@ from surpass.errors import AlignmentError, DataError, SpecError
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.file import File
 from surpass.labels.gold import Gold
+from surpass.methods.base import Given
 from surpass.methods.hard import Hard
 from surpass.methods.soft import Soft
 from surpass.testing import sample_file, sample_splits
@@ -176,8 +177,8 @@ def test_the_digest_follows_the_content(tmp_path):
 def test_soft_leaves_labels_alone_and_hard_takes_the_first_of_the_most_probable():
     weak = Targets.of(("a", "b", "c"), np.array([[0.5, 0.5, 0], [0.2, 0.3, 0.5], [0.4, 0.3, 0.3]]))
     rng = np.random.default_rng(0)
-    assert Soft().prepare(weak, features=None, rng=rng) is weak
-    hard = Hard().prepare(weak, features=None, rng=rng)
+    assert Soft().prepare(weak, Given(), rng) is weak
+    hard = Hard().prepare(weak, Given(), rng)
     assert hard.values.tolist() == [[1, 0, 0], [0, 0, 1], [1, 0, 0]]
     assert hard.ids == weak.ids
     assert (Soft().needs, Hard().needs) == (frozenset(), frozenset())

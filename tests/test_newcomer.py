@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from surpass.errors import DataError, SpecError, StoreError, StudyError
+from surpass.feasibility import problems_of
 from surpass.folder import check_writable, recall
 from surpass.inspection import manifest
 from surpass.store import MARKER, Store
-from surpass.studyfile import problems_of, read
+from surpass.studyfile import read
 
 STUDY = """
 name: first

@@ -11,6 +11,7 @@ import pytest
 
 from surpass.artifacts import Predictions, Rows, Splits, Targets
 from surpass.checks import check_predictions
+from surpass.computing import compute
 from surpass.errors import DataError, SpecError
 from surpass.labels.base import gold_values
 from surpass.labels.file import File
@@ -25,7 +26,7 @@ from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.scoring import results
 from surpass.splits import Data, make_splits
-from surpass.stages import Fit, compute
+from surpass.stages import Fit
 from surpass.stats import Run, compare
 from surpass.store import Store
 from surpass.study import Pair, Study
@@ -210,7 +211,7 @@ def test_a_probe_is_standardized_on_its_training_rows_alone():
 class _Draws(Method):
     """Weights rows by the places that the generator draws."""
 
-    def prepare(self, weak, *, features, rng):
+    def prepare(self, weak, given, rng):
         weight = rng.permutation(len(weak.ids)).astype(float)
         return dataclasses.replace(weak, weight=weight / weight.mean())
 
@@ -249,7 +250,7 @@ class _Bad(Method):
     add: float = 0.0
     times: float = 1.0
 
-    def prepare(self, weak, *, features, rng):
+    def prepare(self, weak, given, rng):
         return dataclasses.replace(weak, values=weak.values + self.add, weight=weak.weight * self.times)
 
 

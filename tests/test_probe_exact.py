@@ -16,6 +16,7 @@ from scipy.special import log_softmax, softmax
 
 from surpass.artifacts import Targets
 from surpass.errors import StageError, StudyError
+from surpass.feasibility import problems_of
 from surpass.methods.hard import Hard
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
@@ -24,7 +25,7 @@ from surpass.models.probe import Probe, _predict
 from surpass.runner import plan
 from surpass.runtime import Runtime
 from surpass.study import Pair
-from surpass.studyfile import parse, problems_of
+from surpass.studyfile import parse
 
 RNG = np.random.default_rng(7)
 N, D = 60, 6

@@ -22,7 +22,7 @@ from test_store import poison
 from surpass import store as store_module
 from surpass.artifacts import Predictions, Splits, Targets
 from surpass.labels.base import LabelSource
-from surpass.methods.base import Method
+from surpass.methods.base import Given, Method
 from surpass.methods.hard import Hard
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
@@ -164,7 +164,7 @@ class _Fails(LabelSource):
 class _KeepsNone(Method):
     """Leaves out every row."""
 
-    def prepare(self, weak: Targets, *, features: Any, rng: np.random.Generator) -> Targets:
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         return weak.take(np.array([], dtype=int))
 
 

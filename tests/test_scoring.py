@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from surpass.labels.gold import Gold
-from surpass.methods.base import Method
+from surpass.methods.base import Given, Method
 from surpass.methods.soft import Soft
 from surpass.models.base import Fitted, Model, Solved, Work
 from surpass.models.sklearn import Sklearn
@@ -37,7 +37,7 @@ class Forgets(Model):
 class KeepsNothing(Method):
     """A selection too strict for any row."""
 
-    def prepare(self, weak: Any, *, features: Any, rng: np.random.Generator) -> Any:
+    def prepare(self, weak: Any, given: Given, rng: np.random.Generator) -> Any:
         return weak.take(np.zeros(0, dtype=int))
 
 

@@ -15,9 +15,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from surpass.artifacts import Splits
+from surpass.computing import joined
 from surpass.errors import DataError
 from surpass.splits import Data, make_splits
-from surpass.stages import joined
 from surpass.tasks.base import Example, Generated, Row, Task
 from surpass.tasks.file import File
 from surpass.tasks.toy import Toy

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from surpass.artifacts import Artifact, Predictions, Splits, Targets
+from surpass.computing import compute, joined
 from surpass.errors import DataError, StageError
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.gold import Gold
-from surpass.methods.base import Method
+from surpass.methods.base import Given, Method
 from surpass.models.base import Encoder, Model
 from surpass.models.sklearn import Sklearn
 from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.splits import Data
-from surpass.stages import Features, Fit, Label, Stage, compute, inputs_of, joined
+from surpass.stages import Features, Fit, Label, Stage, inputs_of
 from surpass.tasks.toy import Toy
 
 spec = dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,7 @@ class _Keeps(Method):
 
     rows: tuple[int, ...] = ()
 
-    def prepare(self, weak: Targets, *, features: Any, rng: np.random.Generator) -> Targets:
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         return weak.take(np.array(self.rows, dtype=int))
 
 

@@ -16,6 +16,7 @@ from surpass.models.sklearn import Sklearn
 from surpass.runner import graph
 from surpass.spec import Spec, key
 from surpass.splits import Data
+from surpass.route import Route
 from surpass.stages import Features, Fit, Label
 from surpass.study import Pair, bind, cells, describe, role
 from surpass.tasks.toy import Toy
@@ -33,7 +34,7 @@ def test_cells_are_the_product_of_tasks_pairs_methods_and_seeds(small_study):
     found = cells(study)
     assert len(found) == 2 * (2 + 1) * 3
     assert len({key(cell.student) for cell in found}) == len(found)
-    assert {cell.method for cell in found if cell.pair == study.pairs[1]} == {Hard()}
+    assert {cell.route for cell in found if cell.pair == study.pairs[1]} == {Route(method=Hard())}
 
 
 def test_a_pair_may_name_its_tasks_and_its_rows(small_study):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surpass.errors import StudyError
+from surpass.feasibility import problems_of
 from surpass.inspection import defaults_of, first_line
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.file import File
@@ -13,7 +14,7 @@ from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
 from surpass.study import Pair, Study
-from surpass.studyfile import parse, problems_of, read
+from surpass.studyfile import parse, read
 from surpass.tasks.file import File as FileTask
 from surpass.tasks.toy import Toy
 

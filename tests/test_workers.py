@@ -7,13 +7,12 @@ import os
 import pickle
 import signal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from surpass.artifacts import Targets
-from surpass.methods.base import Method
+from surpass.methods.base import Given, Method
 from surpass.methods.soft import Soft
 from surpass.runner import run
 from surpass.runtime import Runtime
@@ -30,7 +29,7 @@ class Deadly(Method):
 
     folder: str
 
-    def prepare(self, weak: Targets, *, features: Any, rng: np.random.Generator) -> Targets:
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         for path in sorted(Path(self.folder).iterdir()):
             path.unlink()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -60,12 +60,20 @@ def _read_json(folder: Path, name: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Rows of one split: ids (n,), inputs, gold labels (n,) (class index or number), groups (n,)."""
+    """Rows of one split: ids (n,), inputs, gold labels (n,) (class index or number), groups (n,), domains (n,).
+
+    A row's domain is the part of the task's distribution that it is from; empty in most tasks.
+    """
 
     ids: tuple[str, ...]
     inputs: Inputs
     labels: Array
     groups: tuple[str, ...]
+    domains: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.domains:
+            object.__setattr__(self, "domains", ("",) * len(self.ids))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,6 +85,7 @@ class Rows:
             take(self.inputs, rows),
             self.labels[rows],
             tuple(self.groups[i] for i in rows),
+            tuple(self.domains[i] for i in rows),
         )
 
 
@@ -113,7 +122,7 @@ class Splits:
         vectors = {"inputs": inputs} if isinstance(inputs, np.ndarray) else {}
         _write_arrays(folder, labels=self.rows.labels, **vectors)
         head = {"split": self.split, "target": self.target, "classes": self.classes, "facts": dict(self.facts)}
-        body = {"ids": self.rows.ids, "groups": self.rows.groups}
+        body = {"ids": self.rows.ids, "groups": self.rows.groups, "domains": self.rows.domains}
         _write_json(folder, "rows.json", head | body | ({} if vectors else {"inputs": inputs}))
 
     @classmethod
@@ -121,7 +130,8 @@ class Splits:
         """Read what `save` wrote."""
         arrays, data = _read_arrays(folder), _read_json(folder, "rows.json")
         inputs = arrays["inputs"] if "inputs" in arrays else tuple(map(_frozen, data["inputs"]))
-        rows = Rows(tuple(data["ids"]), inputs, arrays["labels"], tuple(data["groups"]))
+        domains = tuple(data.get("domains", ()))  # artifacts of version 0.1 had none
+        rows = Rows(tuple(data["ids"]), inputs, arrays["labels"], tuple(data["groups"]), domains)
         return cls(rows, tuple(data["split"]), data["target"], tuple(data["classes"]), data["facts"])
 
 
@@ -175,35 +185,43 @@ class Targets:
         values: (n, C) probabilities whose rows sum to 1, or (n, k) numbers for regression.
         weight: (n,) non-negative, mean 1.
         gold: (n,) True where the target is ground truth.
+        columns: (n, k) further numbers of each row that a method's loss reads; k is 0 for most.
     """
 
     ids: tuple[str, ...]
     values: Values
     weight: Values
     gold: NDArray[np.bool_]
+    columns: Values = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
 
     def __post_init__(self) -> None:
         n = len(self.ids)
-        if self.values.ndim != 2 or {len(self.values), len(self.weight), len(self.gold)} != {n}:
+        if not self.columns.size:
+            object.__setattr__(self, "columns", np.zeros((n, 0)))
+        if self.values.ndim != 2 or {len(self.values), len(self.weight), len(self.gold), len(self.columns)} != {n}:
             raise AlignmentError(
-                f"targets for {n} ids have values of shape {self.values.shape}, {len(self.weight)} weights and "
-                f"{len(self.gold)} gold marks. Give (n, C) values and n of each of the others."
+                f"targets for {n} ids have values of shape {self.values.shape}, {len(self.weight)} weights, "
+                f"{len(self.gold)} gold marks and columns of shape {self.columns.shape}. Give (n, C) values and n of "
+                "each of the others."
             )
-        if not (np.isfinite(self.values).all() and np.isfinite(self.weight).all() and (self.weight >= 0).all()):
+        finite = (np.isfinite(item).all() for item in (self.values, self.weight, self.columns))
+        if not (all(finite) and (self.weight >= 0).all()):
             raise DataError("targets hold values that are not finite, or negative weights. Clean the labels first.")
 
     @classmethod
-    def of(cls, ids: Sequence[str], values: Values, *, gold: bool = False) -> Self:
-        """Return targets with weight 1 for every row."""
+    def of(cls, ids: Sequence[str], values: Values, *, gold: bool | NDArray[np.bool_] = False) -> Self:
+        """Return targets with weight 1 for every row; `gold` is one mark for all rows, or (n,)."""
         n = len(ids)
-        return cls(tuple(ids), np.asarray(values, dtype=np.float64), np.ones(n), np.full(n, gold))
+        marks = np.broadcast_to(np.asarray(gold, dtype=bool), (n,)).copy()
+        return cls(tuple(ids), np.asarray(values, dtype=np.float64), np.ones(n), marks)
 
     def take(self, rows: Array) -> Targets:
         """Return the targets at the given positions, weights scaled to mean 1."""
         weight = self.weight[rows]
         total = weight.sum()
         weight = weight * (len(weight) / total) if total > 0 else weight
-        return Targets(tuple(self.ids[i] for i in rows), self.values[rows], weight, self.gold[rows])
+        ids = tuple(self.ids[i] for i in rows)
+        return Targets(ids, self.values[rows], weight, self.gold[rows], self.columns[rows])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +237,7 @@ class Predictions:
         watched_ids: the m watched rows.
         facts: truncation rate, final training loss and other numbers of the fit.
         weights: writes the fitted model into a folder; only while the stage runs, never read back.
+        gold: (n,) True where a label source gave ground truth; empty: nowhere.
     """
 
     ids: tuple[str, ...]
@@ -229,8 +248,11 @@ class Predictions:
     watched_ids: tuple[str, ...] = ()
     facts: Facts = dataclasses.field(default_factory=dict)
     weights: Callable[[Path], None] | None = None
+    gold: NDArray[np.bool_] = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def __post_init__(self) -> None:
+        if not self.gold.size:
+            object.__setattr__(self, "gold", np.zeros(len(self.ids), dtype=bool))
         if not np.isfinite(self.values).all():
             rows = int((~np.isfinite(self.values)).any(axis=1).sum())
             raise DataError(f"{rows} of {len(self.ids)} predictions are not finite. Lower the learning rate.")
@@ -238,6 +260,11 @@ class Predictions:
     def on(self, ids: Sequence[str]) -> Values:
         """Return the final predictions for the given ids, in their order."""
         return self.values[positions(self.ids, ids, what="these predictions")]
+
+    def gold_on(self, ids: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which of the given ids have a label that is ground truth."""
+        marks: NDArray[np.bool_] = self.gold[positions(self.ids, ids, what="these predictions")]
+        return marks
 
     def at(self, point: int, ids: Sequence[str]) -> Values:
         """Return predictions for the given ids at a point of training; -1 is the end, for which any row will do."""
@@ -248,7 +275,9 @@ class Predictions:
 
     def save(self, folder: Path) -> None:
         """Write the predictions, and the weights when there are any to keep, into an existing folder."""
-        _write_arrays(folder, values=self.values, watched=self.watched, steps=np.array(self.steps, dtype=np.int64))
+        marks = {"gold": self.gold} if self.gold.any() else {}
+        steps = np.array(self.steps, dtype=np.int64)
+        _write_arrays(folder, values=self.values, watched=self.watched, steps=steps, **marks)
         head = {"ids": self.ids, "split": self.split, "watched_ids": self.watched_ids, "facts": dict(self.facts)}
         _write_json(folder, "rows.json", head)
         if self.weights is not None:
@@ -267,6 +296,7 @@ class Predictions:
             arrays["watched"],
             tuple(data["watched_ids"]),
             data["facts"],
+            gold=arrays.get("gold", np.zeros(0, dtype=bool)),
         )
 
 

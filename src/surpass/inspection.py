@@ -9,6 +9,7 @@ from typing import Any
 
 from surpass import presets
 from surpass.checks import Finding
+from surpass.computing import joined
 from surpass.errors import StoreError, StudyError, SurpassError
 from surpass.folder import recall
 from surpass.guard import guard_rows
@@ -16,9 +17,9 @@ from surpass.registry import REGISTRIES
 from surpass.scoring import results
 from surpass.spec import HIDDEN_FIELDS, Spec, difference
 from surpass.splits import Data, make_splits
-from surpass.stages import joined
 from surpass.store import Store
-from surpass.studyfile import problems_of, read
+from surpass.feasibility import problems_of
+from surpass.studyfile import read
 
 
 def listing(what: str) -> list[dict[str, Any]]:

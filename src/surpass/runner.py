@@ -13,7 +13,7 @@ from surpass.spec import key
 from surpass.stages import Stage, inputs_of
 from surpass.store import Store
 from surpass.study import Study, cells, describe
-from surpass.studyfile import problems_of
+from surpass.feasibility import problems_of
 from surpass.work import Node, Outcome, run_stage
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def graph(study: Study) -> dict[str, Node]:
         return name
 
     for cell in cells(study):
-        for stage in (cell.supervisor, cell.ceiling, cell.student):
+        for stage in cell.stages:
             add(stage)
     return nodes
 
@@ -199,4 +199,5 @@ def timing_name(spec: Stage) -> str:
     """Return the name under which timings of like stages are compared."""
     part = getattr(spec, "model", None) or getattr(spec, "encoder", None) or getattr(spec, "source", None)
     backbone = getattr(part, "backbone", "")
-    return " ".join(filter(None, (spec.kind, part.kind if part else "", str(backbone), getattr(spec, "part", ""))))
+    rows = getattr(spec, "part", "") if spec.kind == "features" else ""
+    return " ".join(filter(None, (spec.kind, part.kind if part else "", str(backbone), rows)))

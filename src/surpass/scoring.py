@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from surpass.analyses import analyse
 from surpass.checks import Finding
 from surpass.guard import distinct, guard_cells, guard_rows, guard_scores, guard_stages
 from surpass.metrics import for_kind, metric
@@ -29,11 +30,13 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
     curves: list[Curve] = []
     findings: list[Finding] = []
     looked: set[str] = set()
+    groups: list[list[Scored]] = []
     for group in _groups(study):
         scored = [found for cell in group if (found := shelf.scored(cell)) is not None]
         if not scored:
             findings.append(_lost(group))
             continue
+        groups.append(scored)
         first = scored[0].cell
         if key(first.data) not in looked:
             looked.add(key(first.data))
@@ -56,6 +59,7 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
         stages=stages,
         versions=versions(),
         primary_metric=primary[study.tasks[0].label()],
+        **analyse(study, groups, rows, agreement)._asdict(),
     )
 
 
@@ -69,7 +73,7 @@ def _groups(study: Study) -> Iterator[Cells]:
     """Yield the cells that differ in their seed alone, in the study's order."""
     found: dict[tuple[Any, ...], Cells] = {}
     for cell in cells(study):
-        found.setdefault((cell.task, cell.pair, cell.method), []).append(cell)
+        found.setdefault((cell.task, cell.pair, cell.route), []).append(cell)
     yield from found.values()
 
 
@@ -77,7 +81,7 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
     first = scored[0]
     metrics = study.metrics or for_kind(first.splits.target)
     keys = {
-        "student": tuple(key(s.cell.student) for s in scored),
+        "student": tuple(key(s.student.fit) for s in scored),
         "supervisor": tuple(key(s.cell.supervisor) for s in scored),
         "ceiling": tuple(key(s.cell.ceiling) for s in scored),
     }

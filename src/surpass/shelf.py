@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from surpass.artifacts import Predictions, Rows, Splits, Values
+from surpass.computing import joined
 from surpass.errors import StoreError
 from surpass.labels.base import gold_values
 from surpass.labels.gold import Gold
-from surpass.spec import key, name_of
-from surpass.stages import Fit, Stage, joined, label_stage
+from surpass.spec import key
+from surpass.stages import Fit, Stage, label_stage
 from surpass.stats import Run
 from surpass.stopping import RULES, choose, point_scores
 from surpass.store import Store
@@ -21,6 +25,7 @@ from surpass.study import Cell
 class Trained:
     """A student or ceiling of one seed with the labels it was trained on, as one-hot or soft values by row id."""
 
+    fit: Fit
     predictions: Predictions
     labels: Predictions
 
@@ -73,8 +78,9 @@ class Shelf:
         """Return the cell's artifacts, or None when one of its stages did not finish."""
         try:
             splits = joined(self.get(cell.data.training()), self.get(cell.data.evaluation()))
-            ceiling, student = (self._trained(fit, splits) for fit in (cell.ceiling, cell.student))
-            return Scored(cell, splits, self.get(cell.supervisor), ceiling, student)
+            ceiling = self._trained(cell.ceiling, splits)
+            students = [self._trained(fit, splits) for fit in cell.students]
+            return Scored(cell, splits, self.get(cell.supervisor), ceiling, students[_best(students, splits)])
         except StoreError:
             return None
 
@@ -84,7 +90,16 @@ class Shelf:
             known = Predictions(splits.rows.ids, splits.split, gold_values(splits))
         else:
             known = self.get(label_stage(labels, fit.data))
-        return Trained(self.get(fit), known)
+        return Trained(fit, self.get(fit), known)
+
+
+def _best(students: Sequence[Trained], splits: Splits) -> int:
+    """Return the setting whose student agrees best with its labels on validation rows; of equals the first."""
+    if len(students) == 1:
+        return 0
+    val = splits.part("val")
+    wanted = students[0].labels.on(val.ids)
+    return choose(np.array([point_scores(s.predictions, val.ids, wanted, splits.target)[-1] for s in students]))
 
 
 def names(cell: Cell) -> dict[str, str]:
@@ -94,7 +109,7 @@ def names(cell: Cell) -> dict[str, str]:
         "task": cell.task.label(),
         "weak": weak,
         "strong": cell.pair.strong.label(),
-        "method": name_of(cell.method),
+        "method": cell.route.label(),
     }
 
 

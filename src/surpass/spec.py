@@ -32,6 +32,7 @@ CORE = {
     "fit": "surpass.stages:Fit",
     "encoder": "surpass.models.base:Encoder",
     "pair": "surpass.study:Pair",
+    "route": "surpass.route:Route",
     "study": "surpass.study:Study",
 }
 

@@ -268,6 +268,7 @@ def _table(task: Task, chosen: list[tuple[str, list[_Row]]], facts: dict[str, in
         inputs = tuple(row.example.input for row in rows)
     kind = np.int64 if task.target == "classification" else np.float64
     labels = np.array([row.example.label for row in rows], dtype=kind)
-    table = Rows(tuple(row.id for row in rows), inputs, labels, tuple(row.group for row in rows))
+    ids, groups = tuple(row.id for row in rows), tuple(row.group for row in rows)
+    table = Rows(ids, inputs, labels, groups, tuple(row.example.domain for row in rows))
     split = tuple(name for name, part in chosen for _ in part)
     return Splits(table, split, task.target, task.class_names(), facts)

@@ -1,4 +1,4 @@
-"""The stages: pure functions from a spec and its inputs to an artifact. They never see the store.
+"""The stages: what each of them is and which artifacts it takes. `computing.py` has the functions that run them.
 
     Data -> Features -> Fit -> ...          a Fit's labels are a Label (any label source) or another Fit
 
@@ -8,34 +8,37 @@ The config is the graph: `inputs_of` reads a stage's inputs off its spec, and th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import numpy as np
-
-from surpass.artifacts import Artifact, FeatureTable, Inputs, Predictions, Rows, Splits, Targets
-from surpass.errors import DataError, StageError
+from surpass.errors import SpecError
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
-from surpass.models.base import Encoder, Model, Work
-from surpass.runtime import Runtime
+from surpass.models.base import Encoder, Model
 from surpass.spec import Spec, option
-from surpass.splits import Data, make_splits
+from surpass.splits import Data
 
 Part = Literal["weak", "transfer", "evaluation"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Features(Spec):
-    """Frozen features of the rows of one part of the data; "evaluation" is val, test and shifted tests."""
+    """Frozen features of the rows of one part of the data; "evaluation" is val, test and shifted tests.
+
+    Attributes:
+        data: the rows.
+        part: which of them.
+        encoder: what reads them.
+        hint: a stage whose hardened labels are written under each text; see label source `imitation`.
+    """
 
     kind: ClassVar[str] = "features"
 
     data: Data
     part: Part
     encoder: Encoder
+    hint: Spec | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,10 @@ class Fit(Spec):
         labels: ground truth, another fit, or any label source.
         method: how the labels become a fitted model.
         seed: the only source of randomness of the training.
+        part: (i, k): fitted on part i of the split's rows cut into k parts of equal size, i from 0; empty: on all.
+        domain: fitted on the rows of this domain of the task alone; empty: on all.
+        reprobe: after the training, a linear probe on ground truth reads the model's pooled state (saliency: Burns et al.
+            2023, arXiv 2312.09390, section 5.2.3).
     """
 
     kind: ClassVar[str] = "fit"
@@ -67,11 +74,25 @@ class Fit(Spec):
     labels: LabelSource | Fit
     method: Method = Soft()
     seed: int = option(0, low=0)
+    part: tuple[int, ...] = ()
+    domain: str = ""
+    reprobe: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.part and (len(self.part) != 2 or not 0 <= self.part[0] < self.part[1]):
+            raise SpecError(f"fit: part={list(self.part)}; give (i, k) with 0 <= i < k.")
 
     @property
     def train_split(self) -> str:
         """The split whose rows the model is fitted on."""
         return "transfer" if isinstance(self.labels, Fit) else self.labels.train_split
+
+    @property
+    def hint(self) -> Label | None:
+        """The stage whose labels this fit's texts are told, or None."""
+        told = isinstance(self.labels, LabelSource) and self.labels.told
+        return Label(data=self.data, source=self.labels) if told else None  # type: ignore[arg-type]
 
     def label(self) -> str:
         """Return a short name for tables: the model's."""
@@ -86,129 +107,57 @@ def label_stage(labels: LabelSource | Fit, data: Data) -> Label | Fit:
     return labels if isinstance(labels, Fit) else Label(data=data, source=labels)
 
 
+def supervisor_of(labels: Spec) -> Fit | None:
+    """Return the one fit behind labels, itself or inside a label source; None when there is none or several."""
+    if isinstance(labels, Fit):
+        return labels
+    found = [supervisor_of(source) for source in labels.sources()] if isinstance(labels, LabelSource) else []
+    return found[0] if len(found) == 1 else None
+
+
 def inputs_of(spec: Stage) -> tuple[Stage, ...]:
     """Return the stages whose artifacts `compute` takes, in order."""
+    return tuple(stage for _, stage in named_inputs(spec))
+
+
+def named_inputs(spec: Stage) -> list[tuple[str, Stage]]:
+    """Return the inputs of a stage with what each is for."""
     if isinstance(spec, Data):
-        return ()
+        return []
     if isinstance(spec, Features):
-        return (spec.data,)
-    halves = (spec.data.training(), spec.data.evaluation())
+        hints: list[tuple[str, Stage]] = [("hint", spec.hint)] if spec.hint else []  # type: ignore[list-item]
+        return [("data", spec.data), *hints]
+    halves: list[tuple[str, Stage]] = [("data", spec.data.training()), ("data", spec.data.evaluation())]
     if isinstance(spec, Label):
-        return (*halves, *(label_stage(source, spec.data) for source in spec.source.sources()))  # type: ignore[arg-type]
-    return (*halves, label_stage(spec.labels, spec.data), *_features_of(spec))
+        return [*halves, *(("source", label_stage(source, spec.data)) for source in spec.source.sources())]  # type: ignore[arg-type]
+    return [*halves, ("labels", label_stage(spec.labels, spec.data)), *_features_of(spec), *_asked_by_method(spec)]
 
 
-def _features_of(fit: Fit) -> tuple[Features, ...]:
+def _features_of(fit: Fit) -> list[tuple[str, Stage]]:
     """Return the feature stages a fit reads: for the model's inputs, or for a method that asks for them."""
     encoder = fit.model.encoder()
-    if encoder is None or not (fit.model.reads_features or "features" in fit.method.needs):
-        return ()
-    training, evaluation = fit.data.training(), fit.data.evaluation()
+    reads = fit.model.reads_features or fit.method.solves
+    if encoder is None or not (reads or "features" in fit.method.needs):
+        return []
     parts = dict.fromkeys((fit.train_split, "transfer"))
-    found = [Features(data=training, part=part, encoder=encoder) for part in parts]  # type: ignore[arg-type]
-    if fit.model.reads_features:
-        found.append(Features(data=evaluation, part="evaluation", encoder=encoder))
-    return tuple(found)
+    found = [Features(data=fit.data.training(), part=part, encoder=encoder, hint=fit.hint) for part in parts]  # type: ignore[arg-type]
+    if reads:
+        found.append(Features(data=fit.data.evaluation(), part="evaluation", encoder=encoder, hint=fit.hint))
+    return [("features", stage) for stage in found]
 
 
-def compute(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifact:
-    """Return the artifact of a stage from the artifacts of `inputs_of(spec)`."""
-    given: Sequence[Any] = inputs  # each branch knows the types that inputs_of gave it
-    if isinstance(spec, Data):
-        return make_splits(spec)
-    if isinstance(spec, Features):
-        return _extract(spec, given[0], runtime)
-    splits = joined(given[0], given[1])
-    if isinstance(spec, Label):
-        return spec.source.compute(splits, given[2:])
-    return _fit(spec, splits, given[2], FeatureTable.joined(given[3:]) if len(given) > 3 else None, runtime)
-
-
-def joined(training: Splits, evaluation: Splits) -> Splits:
-    """Return training and evaluation rows of one task as one table."""
-    left, right = training.rows, evaluation.rows
-    inputs: Inputs
-    if isinstance(left.inputs, np.ndarray):
-        inputs = np.concatenate([x for x in (left.inputs, right.inputs) if len(x)])
-    else:
-        inputs = (*left.inputs, *right.inputs)
-    rows = Rows(left.ids + right.ids, inputs, np.concatenate([left.labels, right.labels]), left.groups + right.groups)
-    split = training.split + evaluation.split
-    return Splits(rows, split, training.target, training.classes, {**evaluation.facts, **training.facts})
-
-
-def _extract(spec: Features, splits: Splits, runtime: Runtime) -> FeatureTable:
-    rows = splits.rows if spec.part == "evaluation" else splits.part(spec.part)
-    vectors, facts = spec.encoder.encode(rows.inputs, runtime)
-    return FeatureTable(rows.ids, vectors, facts)
-
-
-def _fit(
-    spec: Fit, splits: Splits, labels: Predictions, features: FeatureTable | None, runtime: Runtime
-) -> Predictions:
-    train = splits.part(spec.train_split)
-    if not len(train):
-        raise StageError(f"no rows to fit on: the {spec.train_split} split is empty. Raise n_{spec.train_split}.")
-    targets = _prepared(spec, train, labels, features)
-    reading = features if spec.model.reads_features else None
-    kept = np.isin(np.array(train.ids), np.array(targets.ids))
-    watched = splits.part(*(name for name in splits.names() if name not in ("weak", "transfer")))
-    work = Work(
-        inputs=_inputs(train.take(np.flatnonzero(kept)), reading),
-        targets=targets,
-        watch=_inputs(watched, reading),
-        target=splits.target,
-        classes=targets.values.shape[1],
-        method=spec.method,
-        seed=spec.seed,
-    )
-    fitted = spec.model.fit(work, runtime)
-    known = splits.part(*dict.fromkeys((spec.train_split, "transfer")))
-    values = fitted.predict(_inputs(known, reading))
-    if fitted.watched.shape[1] or not len(watched):
-        end = fitted.watched[-1].reshape(len(watched), values.shape[1])
-    else:
-        end = fitted.predict(_inputs(watched, reading))
-    where = dict(zip(splits.rows.ids, splits.split, strict=True))
-    ids = known.ids + watched.ids
-    return Predictions(
-        ids,
-        tuple(where[name] for name in ids),
-        np.concatenate([values, end]),
-        fitted.steps,
-        fitted.watched if len(fitted.steps) > 1 else np.zeros((1, 0, values.shape[1])),
-        watched.ids if len(fitted.steps) > 1 else (),
-        {**(features.facts if features and reading else {}), **fitted.facts, "trained_on": len(targets.ids)},
-        fitted.save if runtime.keep_weights else None,
-    )
-
-
-def _prepared(spec: Fit, train: Rows, labels: Predictions, features: FeatureTable | None) -> Targets:
-    """Return the method's targets after checking that it kept rows, and kept them in order."""
-    gold = isinstance(spec.labels, Gold)
-    weak = Targets.of(train.ids, labels.on(train.ids), gold=gold)
-    vectors = features.on(train.ids) if features and "features" in spec.method.needs else None
-    targets = spec.method.prepare(
-        weak, features=vectors, rng=np.random.default_rng((spec.seed, 1))
-    )  # not the trainer's
-    if not targets.ids:
-        raise StageError(
-            f"method '{spec.method.kind}' kept none of {len(train)} rows. Loosen its selection, or raise n_transfer."
-        )
-    known = {name: i for i, name in enumerate(train.ids)}
-    places = [known.get(name, -1) for name in targets.ids]
-    if places != sorted(set(places)) or places[0] < 0:
-        raise DataError(f"method '{spec.method.kind}' must return rows it was given, once each and in their order.")
-    if spec.data.task.target == "classification" and (
-        targets.values.min() < 0 or not np.allclose(targets.values.sum(axis=1), 1.0, atol=1e-6)
-    ):
-        raise DataError(f"method '{spec.method.kind}' must return probabilities: none below 0, rows that sum to 1.")
-    if abs(float(targets.weight.mean()) - 1) > 1e-6:
-        raise DataError(
-            f"method '{spec.method.kind}' returned weights of mean {targets.weight.mean():.4g}; it must be 1."
-        )
-    return targets
-
-
-def _inputs(rows: Rows, features: FeatureTable | None) -> Inputs:
-    return rows.inputs if features is None else features.on(rows.ids)
+def _asked_by_method(fit: Fit) -> list[tuple[str, Stage]]:
+    """Return what else the method asks for; planning has checked that it can be had."""
+    needs, found = fit.method.needs, list[tuple[str, Stage]]()
+    supervisor = supervisor_of(fit.labels)
+    encoder = supervisor.model.encoder() if supervisor else None
+    if "supervisor_features" in needs and encoder:
+        parts = dict.fromkeys((fit.train_split, "weak"))
+        stages = [Features(data=fit.data.training(), part=part, encoder=encoder) for part in parts]  # type: ignore[arg-type]
+        found += [("supervisor_features", stage) for stage in stages]
+    if "members" in needs:
+        members = fit.method.sources() or (fit.labels.sources() if isinstance(fit.labels, LabelSource) else ())
+        found += [("member", label_stage(source, fit.data)) for source in members]  # type: ignore[arg-type]
+    if "pretrained" in needs and (model := fit.model.pretrained()):
+        found.append(("pretrained", Fit(data=fit.data, model=model, labels=Gold(split=fit.train_split))))  # type: ignore[arg-type]
+    return found

@@ -13,6 +13,7 @@ from surpass.labels.gold import Gold
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
 from surpass.models.base import Model
+from surpass.route import Route, route_of
 from surpass.spec import Spec, field_problems, name_of, option
 from surpass.splits import Data
 from surpass.stages import Fit, Label, Stage
@@ -29,7 +30,7 @@ class Pair(Spec):
         weak: a model, fitted on the ground truth of the `weak` rows, or any label source.
         strong: the model that students and ceiling share.
         tasks: names of the study's tasks that this pair runs on; empty: all.
-        methods: methods for this pair; empty: the study's.
+        methods: methods or routes for this pair; empty: the study's.
         data: options of `Data` that differ for this pair, as (name, value).
     """
 
@@ -38,7 +39,7 @@ class Pair(Spec):
     weak: Spec
     strong: Model
     tasks: tuple[str, ...] = ()
-    methods: tuple[Method, ...] = ()
+    methods: tuple[Method | Route, ...] = ()
     data: tuple[tuple[str, int | float | bool], ...] = ()
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class Study(Spec):
         name: names the output folder.
         tasks: labelled problems.
         pairs: weak and strong models.
-        methods: how students learn from weak labels.
+        methods: how students learn from weak labels: methods, or routes through other models.
         data: options of `Data` for all tasks, as (name, value) or a mapping.
         seeds: how many; seed i shuffles the training rows and the training alike.
         first_seed: the first of them.
@@ -72,7 +73,7 @@ class Study(Spec):
     name: str
     tasks: tuple[Task, ...]
     pairs: tuple[Pair, ...]
-    methods: tuple[Method, ...] = (Soft(),)
+    methods: tuple[Method | Route, ...] = (Soft(),)
     data: tuple[tuple[str, int | float | bool], ...] = ()
     seeds: int = option(5, low=1)
     first_seed: int = option(0, low=0)
@@ -102,8 +103,8 @@ class Study(Spec):
         seen: dict[tuple[Task, str, str, str], int] = {}
         for number, pair in enumerate(self.pairs, 1):
             for task in dict.fromkeys(self.tasks_of(pair)):
-                for method in self.methods_of(pair):
-                    name = (task, pair.weak.label(), pair.strong.label(), name_of(method))  # type: ignore[attr-defined]
+                for route in self.routes_of(pair):
+                    name = (task, pair.weak.label(), pair.strong.label(), route.label())  # type: ignore[attr-defined]
                     if name in seen:
                         raise SpecError(_repeat_text(number, seen[name], task, name[3]))
                     seen[name] = number
@@ -118,9 +119,9 @@ class Study(Spec):
         first = options.pop("seed", 0)
         return Data(task=task, seed=int(first) + (seed if self.vary != "fit" else 0), **options)
 
-    def methods_of(self, pair: Pair) -> tuple[Method, ...]:
-        """Return the methods that a pair is run with."""
-        return pair.methods or self.methods
+    def routes_of(self, pair: Pair) -> tuple[Route, ...]:
+        """Return the routes from weak labels to students that a pair is run with."""
+        return tuple(map(route_of, pair.methods or self.methods))
 
     def tasks_of(self, pair: Pair) -> tuple[Task, ...]:
         """Return the tasks that a pair is run on."""
@@ -147,56 +148,63 @@ def _check_data(where: str, options: tuple[tuple[str, Any], ...]) -> None:
 
 
 class Cell(NamedTuple):
-    """One student with its supervisor and ceiling."""
+    """The students of one route (several when it tries settings) with their supervisor and ceiling."""
 
     task: Task
     pair: Pair
-    method: Method
+    route: Route
     seed: int
     data: Data
     supervisor: Fit | Label
     ceiling: Fit
-    student: Fit
+    students: tuple[Fit, ...]
+
+    @property
+    def student(self) -> Fit:
+        """The student, the first one where several settings are tried."""
+        return self.students[0]
+
+    @property
+    def stages(self) -> tuple[Fit | Label, ...]:
+        """Everything that the cell's scores are read from."""
+        return (self.supervisor, self.ceiling, *self.students)
 
 
 def cells(study: Study) -> list[Cell]:
     """Return every cell of the study, in the order of its report."""
     return [
-        _cell(study, task, pair, method, seed)
+        _cell(study, task, pair, route, seed)
         for task in study.tasks
         for pair in study.pairs
         if task in study.tasks_of(pair)
-        for method in study.methods_of(pair)
+        for route in study.routes_of(pair)
         for seed in study.seed_range()
     ]
 
 
-def _cell(study: Study, task: Task, pair: Pair, method: Method, seed: int) -> Cell:
+def _cell(study: Study, task: Task, pair: Pair, route: Route, seed: int) -> Cell:
     data = study.data_of(task, pair, seed)
     fit_seed = seed if study.vary != "data" else study.first_seed
     labels = bind(pair.weak, data, fit_seed)
     supervisor = labels if isinstance(labels, Fit) else Label(data=data, source=labels)
     ceiling = Fit(data=data, model=pair.strong, labels=Gold(split="transfer"), seed=fit_seed)
-    student = Fit(data=data, model=pair.strong, labels=labels, method=method, seed=fit_seed)
-    return Cell(task, pair, method, seed, data, supervisor, ceiling, student)
+    students = tuple(route.student(data, pair.strong, labels, fit_seed, method) for method in route.settings)
+    return Cell(task, pair, route, seed, data, supervisor, ceiling, students)
 
 
 def bind(weak: Spec, data: Data, seed: int) -> Fit | LabelSource:
     """Return what labels the rows: a model becomes a fit on the `weak` rows, inside label sources too."""
-    if isinstance(weak, Model):
-        return Fit(data=data, model=weak, labels=Gold(split="weak"), seed=seed)
-    if isinstance(weak, Fit):
-        return weak
-    if not isinstance(weak, LabelSource):
-        raise SpecError(f"{weak.kind} cannot label rows; a model or a label source is needed.")
-    changes: dict[str, Any] = {}
-    for field in dataclasses.fields(weak):
-        value = getattr(weak, field.name)
-        if isinstance(value, Spec):
-            changes[field.name] = bind(value, data, seed)
-        elif isinstance(value, tuple) and any(isinstance(item, Spec) for item in value):
-            changes[field.name] = tuple(bind(item, data, seed) for item in value)
-    return dataclasses.replace(weak, **changes) if changes else weak
+
+    def bound(part: Spec, **options: Any) -> Fit | LabelSource:
+        if isinstance(part, Model):
+            return Fit(data=data, model=part, labels=Gold(split="weak"), seed=seed, **options)
+        if isinstance(part, Fit):
+            return part
+        if not isinstance(part, LabelSource):
+            raise SpecError(f"{part.kind} cannot label rows; a model or a label source is needed.")
+        return part.bind(bound)
+
+    return bound(weak)
 
 
 def describe(stage: Stage) -> str:
@@ -217,4 +225,5 @@ def role(fit: Fit) -> str:
     """Return what a fit is: supervisor, ceiling, or a student with its method's name."""
     if isinstance(fit.labels, Gold):
         return "supervisor" if fit.labels.split == "weak" else "ceiling"
-    return f"student ({name_of(fit.method)} from {fit.labels.label()})"
+    then = ", then a probe on gold" if fit.reprobe else ""
+    return f"student ({name_of(fit.method)} from {fit.labels.label()}{then})"

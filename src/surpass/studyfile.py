@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from surpass import presets
-from surpass.errors import DataError, SpecError, StudyError, SurpassError
-from surpass.labels.base import LabelSource
+from surpass.errors import SpecError, StudyError, SurpassError
+from surpass.feasibility import problems_of
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
-from surpass.metrics import for_kind
-from surpass.models.base import Model
 from surpass.registry import REGISTRIES
-from surpass.spec import HIDDEN_FIELDS, Spec, describe_kind, field_problems
-from surpass.splits import Data, make_splits
+from surpass.route import Route
+from surpass.spec import HIDDEN_FIELDS, Spec, field_problems
+from surpass.splits import Data
 from surpass.study import Pair, Study
 from surpass.tasks.base import Task
 
 SPEC_WORDS = ("task", "label", "model", "method")
+ROUTE_WORDS = ("through", "rounds", "fresh", "control", "reprobe", "try")
 
 
 def read(source: str | Path) -> Study:
@@ -97,13 +98,15 @@ def parse(data: Any) -> Study:
     if not isinstance(data, Mapping):
         what = "empty" if data is None else "a list" if isinstance(data, list) else repr(data)
         raise StudyError([f"a study is a mapping with name, tasks and pairs, but this is {what}."])
+    if chain := _own_part(data, {}):
+        raise StudyError([f"study: {chain} refers to itself. Write out what stands there instead of an alias."])
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, value in data.items():
         if name == "tasks":
             values[name] = tuple(_component("task", item, problems) for item in _listed(value))
         elif name == "methods":
-            values[name] = tuple(_component("method", item, problems) for item in _listed(value))
+            values[name] = tuple(_way(item, problems) for item in _listed(value))
         elif name == "pairs":
             values[name] = tuple(_pair(i, item, problems) for i, item in enumerate(_listed(value), 1))
         else:
@@ -120,6 +123,18 @@ def parse(data: Any) -> Study:
         raise StudyError([str(error)]) from error
 
 
+def _own_part(value: Any, above: dict[int, str], where: str = "") -> str | None:
+    """Return where a mapping or list holds itself, which YAML aliases allow, or None."""
+    if not isinstance(value, Mapping | list):
+        return None
+    if id(value) in above:
+        return f"'{where}' (an alias of '{above[id(value)] or 'the study'}')"
+    items = value.items() if isinstance(value, Mapping) else enumerate(value, 1)
+    inside = {**above, id(value): where}
+    found = (_own_part(item, inside, f"{where}.{name}" if where else str(name)) for name, item in items)
+    return next(filter(None, found), None)
+
+
 def _problems_of_the_rest(values: Mapping[str, Any]) -> list[str]:
     """Return what else is wrong in a study some of whose parts cannot be read, looking at those that can."""
     data = values.get("data")
@@ -129,7 +144,8 @@ def _problems_of_the_rest(values: Mapping[str, Any]) -> list[str]:
     pairs = [pair for pair in values.get("pairs", ()) if isinstance(pair, Pair)]
     if len(tasks) < len(values.get("tasks", ())):
         pairs = [dataclasses.replace(pair, tasks=()) for pair in pairs]
-    methods = tuple(method for method in values.get("methods", ()) if isinstance(method, Method)) or (Soft(),)
+    ways = values.get("methods", ())
+    methods = tuple(way for way in ways if isinstance(way, Method | Route)) or (Soft(),)
     if not tasks or not pairs:
         return []
     parts = Study(name="parts", tasks=tasks, pairs=tuple(pairs), methods=methods, data=tuple(sound.items()))
@@ -152,12 +168,43 @@ def _pair(number: int, item: Any, problems: list[str]) -> Pair | None:
         if side in values:
             values[side] = _component("model", values[side], problems, allowed=families)
     if "methods" in values:
-        values["methods"] = tuple(_component("method", entry, problems) for entry in _listed(values["methods"]))
+        values["methods"] = tuple(_way(entry, problems) for entry in _listed(values["methods"]))
     if "tasks" in values:
         values["tasks"] = tuple(_listed(values["tasks"]))
     _check_fields(Pair, values, where, problems, built=("weak", "strong", "methods", "data"))
     _check_data(values.get("data"), f"{where}: data", problems)
     return _built(Pair, values, where, problems) if len(problems) == before else None
+
+
+def _way(item: Any, problems: list[str]) -> Spec | None:
+    """Return a method, or the route that a mapping with `through`, `rounds`, ... beside its method describes."""
+    words = {name: item[name] for name in ROUTE_WORDS if name in item} if isinstance(item, Mapping) else {}
+    if not words:
+        return _component("method", item, problems)
+    rest = {name: value for name, value in item.items() if name not in words}
+    method = _component("method", rest, problems)
+    if "through" in words:
+        words["through"] = tuple(_component("model", entry, problems) for entry in _listed(words["through"]))
+    where, before = f"method {rest.get('method')!r}", len(problems)
+    tries = _tries(rest, words.pop("try", None), where, problems)
+    _check_fields(Route, {**words, "method": method}, where, problems, built=("method", "through"))
+    if method is None or None in words.get("through", ()) or len(problems) > before:
+        return None
+    chosen = {"method": tries[0], "tries": tries} if tries else {"method": method}
+    route: Spec | None = _built(Route, {**words, **chosen}, where, problems)
+    return route
+
+
+def _tries(method: Mapping[str, Any], options: Any, where: str, problems: list[str]) -> tuple[Any, ...]:
+    """Return the settings of a method that `try: {option: [values]}` names: every combination."""
+    if options is None:
+        return ()
+    if not isinstance(options, Mapping) or not all(isinstance(v, list) and v for v in options.values()):
+        problems.append(f"{where}: try is {options!r}; a mapping such as {{strength: [0.25, 0.5]}} is needed.")
+        return ()
+    settings = [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
+    found = tuple(_component("method", {**method, **setting}, problems) for setting in settings)
+    return () if None in found else found
 
 
 def _component(family: str, item: Any, problems: list[str], *, allowed: tuple[str, ...] = ()) -> Spec | None:
@@ -231,111 +278,3 @@ def _built(cls: type[Spec], values: Mapping[str, Any], where: str, problems: lis
         text = str(error)
         problems.append(text if text.startswith(where) else f"{where}: {text.partition(': ')[2] or text}")
         return None
-
-
-def problems_of(study: Study, *, read_rows: bool = True) -> list[str]:
-    """Return every reason why the study cannot run here: sources, models, methods, kinds, and too few rows."""
-    found: list[str] = []
-    for spec in (*study.tasks, *study.methods, *(spec for pair in study.pairs for spec in (pair.weak, pair.strong))):
-        found += _source_problems(spec)
-    names = [task.label() for task in study.tasks]
-    found += [f"task '{name}' stands twice in tasks. Leave one out." for name in set(names) if names.count(name) > 1]
-    for number, pair in enumerate(study.pairs, 1):
-        unknown = [name for name in pair.tasks if name not in names]
-        found += [
-            f"pair {number}: task '{name}' is not in the study, which has {', '.join(names)}." for name in unknown
-        ]
-        for task in study.tasks_of(pair):
-            found += [f"pair {number}, {text}" for text in _mismatches(study, pair, task)]
-    if read_rows:
-        found += _row_problems(study)
-    return list(dict.fromkeys(found))
-
-
-def _source_problems(spec: Spec) -> list[str]:
-    """Return the problems of a spec and of the specs inside it."""
-    inner = [getattr(spec, field.name) for field in dataclasses.fields(spec)]
-    flat = [item for value in inner for item in (value if isinstance(value, tuple) else (value,))]
-    nested = [text for item in flat if isinstance(item, Spec) for text in _source_problems(item)]
-    problem = spec.problem()
-    if problem is None and spec.family == "model" and (encoder := spec.encoder()) is not None:  # type: ignore[attr-defined]
-        problem = encoder.problem()
-    return [*nested, *([problem] if problem else [])]
-
-
-def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
-    """Return what the pair's models and methods cannot do for a task."""
-    found = []
-    for part in (*_parts(pair.weak), pair.strong):
-        name = describe_kind(part)
-        if task.target not in part.targets:
-            allowed = ", ".join(sorted(part.targets))
-            found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
-        if isinstance(part, Model) and task.input not in part.inputs:
-            allowed = ", ".join(sorted(part.inputs))
-            found.append(f"{name} cannot read task '{task.label()}', whose input is {task.input}; it reads {allowed}.")
-    for method in study.methods_of(pair):
-        name, strong = describe_kind(method), pair.strong
-        if missing := method.needs - strong.can:
-            what = "gradient training on its loss" if "custom_loss" in missing else "frozen features"
-            able = [n for n in REGISTRIES["model"].names() if n in ("hf", "probe")]
-            found.append(
-                f"{name} needs {what}, which {describe_kind(strong)} cannot do as it is set. "
-                f"Use method soft or hard, or a gradient-trained model ({', '.join(able)}; for probe set solver: adam)."
-            )
-        if task.target not in method.targets:
-            found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}.")
-    wrong = [m for m in study.metrics if m not in for_kind(task.target)]
-    found += [
-        f"metric '{m}' is not one for {task.target}; allowed are {', '.join(for_kind(task.target))}." for m in wrong
-    ]
-    return found
-
-
-def _parts(spec: Spec) -> list[Model | LabelSource]:
-    """Return a model, or a label source and the models and sources inside it."""
-    if isinstance(spec, Model):
-        return [spec]
-    values = [getattr(spec, field.name) for field in dataclasses.fields(spec)]
-    flat = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
-    own = [spec] if isinstance(spec, LabelSource) else []
-    return [*own, *(part for item in flat if isinstance(item, Spec) for part in _parts(item))]
-
-
-def _row_problems(study: Study) -> list[str]:
-    """Return which splits are larger than their task, trying the first seed's rows of each distinct data spec."""
-    found: list[str] = []
-    seen: set[Data] = set()
-    for pair in study.pairs:
-        for task in study.tasks_of(pair):
-            if task.problem():
-                continue
-            data = study.data_of(task, pair, study.first_seed)
-            for half in (data.training(), data.evaluation()):
-                if half in seen:
-                    continue
-                seen.add(half)
-                try:
-                    half = half.resolve()
-                    if text := _too_few_classes(half.task):
-                        found.append(text)
-                    else:
-                        make_splits(half)
-                except DataError as error:
-                    found.append(str(error))
-            sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
-            needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
-            found += [
-                f"{name}=0, but every study needs {name[2:]} rows. Set data: {{{name}: ...}}."
-                for name, n in sizes.items()
-                if n == 0 and (name != "n_weak" or needs_weak)
-            ]
-    return found
-
-
-def _too_few_classes(task: Task) -> str | None:
-    names = task.class_names()
-    if task.target != "classification" or len(names) > 1:
-        return None
-    has = f"the one class '{names[0]}'" if names else "no labelled rows"
-    return f"task '{task.label()}' has {has}, but two classes or more are needed. Look at its labels."

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, Literal, NamedTuple
 
+from surpass.computing import compute
 from surpass.errors import SurpassError
 from surpass.runtime import Runtime
 from surpass.spec import encode
-from surpass.stages import Stage, compute, inputs_of
+from surpass.stages import Stage, inputs_of
 from surpass.store import Store
 
 log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class LabelSource(Spec):
 
     family: ClassVar[str] = "label"
     targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
+    told: ClassVar[bool] = False
+    """Whether students read the label under each text; see `imitation`."""
 
     @property
     def train_split(self) -> str:
@@ -31,6 +33,21 @@ class LabelSource(Spec):
     def sources(self) -> tuple[Spec, ...]:
         """Return the fits whose predictions `compute` takes, in order."""
         return ()
+
+    def bind(self, fit: Callable[..., Spec]) -> Self:
+        """Return this source with what its study leaves open filled in.
+
+        `fit(spec, **options)` turns a model into a `Fit` on the study's `weak` rows, with options of `Fit`, and binds other
+        label sources. By default every model and label source in the fields is bound.
+        """
+        changes: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Spec) and value.family != "method":
+                changes[field.name] = fit(value)
+            elif isinstance(value, tuple) and any(isinstance(item, Spec) for item in value):
+                changes[field.name] = tuple(fit(item) for item in value)
+        return dataclasses.replace(self, **changes) if changes else self
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         """Return labels for the rows of the splits (all of them, or those the source knows), with their ids."""

@@ -1,20 +1,59 @@
-"""What a method is: two hooks between weak labels and a student."""
+"""What a method is: hooks between weak labels and a student."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from surpass.artifacts import Targets
+from surpass.artifacts import Targets, Values
 from surpass.spec import Spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
+    from torch.nn import Module
 
-Need = Literal["features", "custom_loss"]
+Need = Literal["features", "custom_loss", "hidden", "pretrained", "supervisor_features", "members"]
+"""What a method may ask of the student's model (the first four) or of what labels the rows (the last two)."""
+
+FROM_LABELS: frozenset[Need] = frozenset({"supervisor_features", "members"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """The m rows with ground truth that the supervisor was fitted on.
+
+    Attributes:
+        ids: the rows.
+        gold: (m, C) one-hot ground truth.
+        supervisor_features: (m, k) frozen features of the supervisor's backbone.
+    """
+
+    ids: tuple[str, ...]
+    gold: Values
+    supervisor_features: NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What `prepare` is given beside the weak labels, for the same n rows; None unless the method's `wants` names it.
+
+    Attributes:
+        features: (n, d) frozen features of the strong backbone.
+        supervisor_features: (n, k) frozen features of the supervisor's backbone.
+        labelled: the supervisor's own training rows; comes with "supervisor_features".
+        members: (M, n, C) labels of an ensemble's members.
+        pretrained: (n, C) zero-shot predictions of the strong model.
+    """
+
+    features: NDArray[np.float32] | None = None
+    supervisor_features: NDArray[np.float32] | None = None
+    labelled: Labelled | None = None
+    members: Values | None = None
+    pretrained: Values | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +74,8 @@ class Batch:
         recent_probs: (up to B, C) probabilities of the training rows just before this step, oldest first, detached;
             predictions made while evaluating never enter.
         step: optimizer steps taken before this one.
+        columns: (b, k) what `prepare` wrote into the targets' columns.
+        companion: what the method's `companion` made, training along; None for most.
     """
 
     logits: Tensor
@@ -46,6 +87,8 @@ class Batch:
     step_targets: Tensor
     recent_probs: Tensor
     step: int
+    columns: Tensor
+    companion: Module | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,10 +103,13 @@ class Method(Spec):
     family: ClassVar[str] = "method"
     wants: ClassVar[frozenset[Need]] = frozenset()
     targets: ClassVar[frozenset[str]] = frozenset({"classification"})
+    most_classes: ClassVar[int | None] = None
+    neutral: ClassVar[dict[str, Any]] = {}
+    """Options at which the method is `soft`: the contract suite checks that it then trains as `soft` does."""
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What a model must offer for this method: its own `wants`, and `custom_loss` when `loss` is overridden."""
+        """What the method asks for: its own `wants`, and `custom_loss` when `loss` is overridden."""
         custom: frozenset[Need] = frozenset({"custom_loss"}) if type(self).loss is not Method.loss else frozenset()
         return self.wants | custom
 
@@ -72,15 +118,37 @@ class Method(Spec):
         """Whether the loss reads `step_probs` or `recent_probs`, which then cost a second forward pass if the step is cut."""
         return False
 
-    def prepare(self, weak: Targets, *, features: NDArray[np.float32] | None, rng: np.random.Generator) -> Targets:
+    @property
+    def solves(self) -> bool:
+        """Whether the method is the student itself: `solve` on frozen features takes the place of the strong model."""
+        return False
+
+    def sources(self) -> tuple[Spec, ...]:
+        """Return the fits or label sources whose labels `prepare` takes as `members`; empty: those of an ensemble."""
+        return ()
+
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         """Return the targets to fit, made from the weak labels.
 
         Args:
             weak: the labels of the rows to train on.
-            features: (n, d) frozen features of the same rows, when the method's `wants` has "features".
+            given: features and other facts of the same rows, as far as `wants` asks for them.
             rng: the only source of randomness.
         """
         return weak
+
+    def solve(self, targets: Targets, features: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], Values]:
+        """Return a predictor (m, d) -> (m, C) made of the prepared targets and their features; see `solves`."""
+        raise NotImplementedError
+
+    def companion(self, width: int, columns: int) -> Module | None:
+        """Return what the loss trains beside the model, or None; it is built from the seed and not kept.
+
+        Args:
+            width: of the pooled hidden state.
+            columns: of the targets.
+        """
+        return None
 
     def loss(self, batch: Batch, progress: float) -> Tensor:
         """Return the loss of each row, (b,); the trainer weighs the rows and takes the mean over the step.

@@ -13,17 +13,16 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surpass.artifacts import Targets
-from surpass.methods.base import Method
+from surpass.methods.base import Given, Method
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hard(Method):
     """Weak labels hardened to one class."""
 
-    def prepare(self, weak: Targets, *, features: NDArray[np.float32] | None, rng: np.random.Generator) -> Targets:
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         """Return the weak labels with all probability on the most probable class."""
         values = np.eye(weak.values.shape[1])[weak.values.argmax(axis=1)]
         return dataclasses.replace(weak, values=values)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from surpass.artifacts import Targets, Values
@@ -18,11 +18,12 @@ from surpass.methods.base import Batch, Method, cross_entropy
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """Targets as tensors: `values` (n, C), `weight` (n,), `gold` (n,); `squared` when the targets are numbers."""
+    """Targets as tensors: values (n, C), weight (n,), gold (n,), columns (n, k); `squared` when the targets are numbers."""
 
     values: Tensor
     weight: Tensor
     gold: Tensor
+    columns: Tensor
     squared: bool
 
     @classmethod
@@ -32,6 +33,7 @@ class Goal:
             torch.tensor(targets.values, dtype=torch.float32, device=device),
             torch.tensor(targets.weight, dtype=torch.float32, device=device),
             torch.tensor(targets.gold, device=device),
+            torch.tensor(targets.columns, dtype=torch.float32, device=device),
             target == "regression",
         )
 
@@ -48,9 +50,14 @@ def readings(total: int, points: int) -> tuple[int, ...]:
 class StepLoss:
     """The loss of optimizer steps, over all rows of a step however they are cut into micro-batches."""
 
-    def __init__(self, goal: Goal, method: Method, batch_size: int, total: int) -> None:
-        """Keep the last `batch_size` training predictions for methods that ask for them."""
-        self.goal, self.method, self.total = goal, method, total
+    def __init__(
+        self, goal: Goal, method: Method, batch_size: int, total: int, companion: nn.Module | None = None
+    ) -> None:
+        """Keep the last `batch_size` training predictions for methods that ask for them.
+
+        `companion` is what the method's `companion` made; whoever trains gives its parameters to the optimizer.
+        """
+        self.goal, self.method, self.total, self.companion = goal, method, total, companion
         self.step = 0
         self.statistics = method.batch_statistics
         self._recent: collections.deque[Tensor] = collections.deque(maxlen=batch_size)
@@ -88,6 +95,8 @@ class StepLoss:
                 step_targets=self.goal.values[drawn],
                 recent_probs=self._before,
                 step=self.step,
+                columns=self.goal.columns[chosen],
+                companion=self.companion,
             )
             losses = self.method.loss(batch, self.step / self.total)
         elif self.goal.squared:
@@ -97,19 +106,25 @@ class StepLoss:
         return (losses * self.goal.weight[chosen]).sum() / len(drawn)
 
     def end(self, loss: float, lr: float, norm: float = 0.0) -> None:
-        """Close the step; a loss or a gradient that is no number ends the training.
-
-        A gradient whose norm overflows would be clipped to zero, and the training would stand still without a word.
-        """
-        if not (np.isfinite(loss) and np.isfinite(norm)):
-            what = f"norm of the gradient is {norm}" if np.isfinite(loss) else f"training loss is {loss}"
-            raise StageError(
-                f"the {what} at step {self.step + 1} of {self.total}, with learning rate {lr:.3g}. "
-                "Nothing was written. Lower lr, add warmup, or look for extreme targets."
-            )
+        """Close the step; a loss or a gradient that is no number ends the training: see `check_finite`."""
+        check_finite(loss, norm, lr=lr, step=self.step + 1, total=self.total)
         if self.statistics:
             self._recent.extend(self._probs)
         self.step += 1
+
+
+def check_finite(loss: float, norm: float, *, lr: float, step: int, total: int) -> None:
+    """Raise StageError when a step's loss, or the norm of its gradient, is no number.
+
+    A gradient whose norm overflows would be clipped to zero, and the training would stand still without a word.
+    """
+    if np.isfinite(loss) and np.isfinite(norm):
+        return
+    what = f"norm of the gradient is {norm}" if np.isfinite(loss) else f"training loss is {loss}"
+    raise StageError(
+        f"the {what} at step {step} of {total}, with learning rate {lr:.3g}. "
+        "Nothing was written. Lower lr, add warmup, or look for extreme targets."
+    )
 
 
 def outputs(logits: Tensor, *, squared: bool) -> Values:

@@ -106,6 +106,10 @@ class Work:
         classes: number of classes, or of output columns.
         method: its `loss`, when `method.needs` has "custom_loss", is what to minimize.
         seed: the only source of randomness.
+        reference: vectors of all rows of the training split, also of those that the method left out; None: `inputs`.
+        kept: (n,) positions of the rows to train on within `reference`.
+        instruction: what a row is and what its classes mean, in words, for models that are prompted.
+        class_names: of the classes, in order; empty for regression.
     """
 
     inputs: Inputs
@@ -115,6 +119,10 @@ class Work:
     classes: int
     method: Method
     seed: int
+    reference: Inputs | None = None
+    kept: NDArray[np.int64] | None = None
+    instruction: str = ""
+    class_names: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,14 +133,24 @@ class Model(Spec):
     inputs: ClassVar[frozenset[str]] = frozenset({"text"})
     targets: ClassVar[frozenset[str]] = frozenset({"classification"})
     reads_features: ClassVar[bool] = False
+    learns: ClassVar[bool] = True
+    """Whether labels change what it predicts by training; a model that is only asked is not expected to learn a task."""
 
     @property
     def can(self) -> frozenset[Need]:
-        """What methods may ask of this model; "custom_loss" means it trains by gradient on the method's loss."""
+        """What methods may ask of this model.
+
+        "custom_loss": it trains by gradient on the method's loss; "hidden": its pooled state is trained too;
+        "features": frozen features of its backbone; "pretrained": `pretrained` is not None.
+        """
         return frozenset()
 
     def encoder(self) -> Encoder | None:
         """Return the frozen features that belong to this model: its inputs when `reads_features`, else for methods."""
+        return None
+
+    def pretrained(self) -> Model | None:
+        """Return the model whose predictions are this one's before any training (zero-shot), or None."""
         return None
 
     def fit(self, work: Work, runtime: Runtime) -> Fitted:

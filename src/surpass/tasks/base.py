@@ -26,6 +26,7 @@ class Example(NamedTuple):
         group: what must never be split (question, passage, author); empty: the row is its own group.
         id: the source's own id; empty: a hash of the input.
         part: empty: any split; "train" or "test" as the source has it; "shift:NAME" for a shifted test split.
+        domain: the part of the distribution that the row is from, where a task knows several.
     """
 
     input: Any
@@ -33,6 +34,7 @@ class Example(NamedTuple):
     group: str = ""
     id: str = ""
     part: str = ""
+    domain: str = ""
 
 
 class Source(Protocol):
@@ -154,6 +156,8 @@ class Task(Spec):
         input: "text", "pair", "vector" or "image".
         classes: names of the classes in the order of the label indices; empty for regression.
         licence, citation: of the data.
+        instruction: what a row is and which number stands for which class, for models that are prompted; empty: the class
+            names say it.
         sample: two or three invented rows of the source's schema, for tests without the source.
     """
 
@@ -163,6 +167,7 @@ class Task(Spec):
     classes: ClassVar[tuple[str, ...]] = ()
     licence: ClassVar[str] = ""
     citation: ClassVar[str] = ""
+    instruction: ClassVar[str] = ""
     sample: ClassVar[tuple[Row, ...]] = ()
 
     fingerprint: str = ""

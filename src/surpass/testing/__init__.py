@@ -19,6 +19,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Splits
 from surpass.labels.base import LabelSource
+from surpass.labels.gold import Gold
 from surpass.spec import describe_kind
 from surpass.tasks.base import Example, Task
 from surpass.testing._methods import check_method
@@ -97,7 +98,7 @@ def check_label_source(plugin: str | type[LabelSource] | LabelSource, **options:
         check_spec(source)
         problem = source.problem()
         hold(problem is None, f"{name} cannot run here: {problem}")
-        source = source.resolve()
+        source = source.resolve().bind(lambda part, **options: Gold(split="weak"))
         order = np.random.default_rng(1).permutation(ROWS)
         shuffled = dataclasses.replace(
             splits, rows=splits.rows.take(order), split=tuple(splits.split[i] for i in order)

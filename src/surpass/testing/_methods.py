@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from surpass.artifacts import Targets
-from surpass.methods.base import Batch, Method
+from surpass.artifacts import Targets, Values
+from surpass.methods.base import Batch, Given, Labelled, Method, cross_entropy
 from surpass.spec import describe_kind
 from surpass.testing._samples import (
     ROWS,
@@ -24,29 +24,75 @@ from surpass.testing._samples import (
 
 EXTREME = 1e4
 PROGRESS = (0.0, 0.05, 0.5, 0.99)
+WIDTH = 8
+MEMBERS = 3
 
 
 def check_method(plugin: str | type[Method] | Method, **options: Any) -> None:
-    """Check both hooks of a method, with 2 and with 5 classes; `loss` only where torch is installed."""
+    """Check the hooks of a method, with 2 and 5 classes as far as it serves them; `loss` only where torch is installed."""
     with tempfile.TemporaryDirectory() as folder:
         method: Method = make("method", plugin, options, folder=Path(folder))
     check_spec(method)
-    for classes in (2, 5):
-        _check_prepare(f"{describe_kind(method)}, {classes} classes", method, classes)
+    served = [classes for classes in (2, 5) if classes <= (method.most_classes or 5)]
+    for classes in served:
+        check_prepare(f"{describe_kind(method)}, {classes} classes", method, classes)
     try:
         import torch  # noqa: F401
     except ImportError:
         return
-    for classes in (2, 5):
+    for classes in served:
         _check_loss(f"{describe_kind(method)}, {classes} classes", method, classes)
+        if method.neutral:
+            _check_neutral(f"{describe_kind(method)}, {classes} classes", method, classes)
 
 
-def _check_prepare(name: str, method: Method, classes: int) -> None:
+def sample_weak(classes: int, rows: int = ROWS) -> tuple[Targets, Given]:
+    """Return made-up weak labels with everything a method may ask for; features tell the classes apart, mostly."""
     rng = np.random.default_rng(classes)
-    weak = Targets.of([f"row{i}" for i in range(ROWS)], rng.dirichlet(np.ones(classes), size=ROWS))
-    features = rng.normal(size=(ROWS, 8)).astype(np.float32) if "features" in method.needs else None
+    truth = rng.integers(classes, size=rows)
+    centres = rng.normal(size=(classes, WIDTH)) * 2
+    values = _doubtful(truth, classes, rng)
+    members = np.stack([_doubtful(truth, classes, rng) for _ in range(MEMBERS)])
+    labelled_truth = rng.integers(classes, size=rows)
+    labelled = Labelled(
+        tuple(f"weak{i}" for i in range(rows)),
+        np.eye(classes)[labelled_truth],
+        (centres[labelled_truth] + rng.normal(size=(rows, WIDTH)) * 2).astype(np.float32),
+    )
+    given = Given(
+        features=(centres[truth] + rng.normal(size=(rows, WIDTH))).astype(np.float32),
+        supervisor_features=(centres[truth] + rng.normal(size=(rows, WIDTH)) * 2).astype(np.float32),
+        labelled=labelled,
+        members=members,
+        pretrained=_doubtful(truth, classes, rng),
+    )
+    gold = np.arange(rows) % 4 == 0
+    values[gold] = np.eye(classes)[truth[gold]]
+    return Targets.of([f"row{i}" for i in range(rows)], values, gold=gold), given
+
+
+def _doubtful(truth: Any, classes: int, rng: np.random.Generator) -> Values:
+    """Return probabilities (n, C) whose most probable class is the true one in about three of four rows."""
+    values = rng.dirichlet(np.ones(classes), size=len(truth)) + np.eye(classes)[truth] * 0.6
+    return np.asarray(values / values.sum(axis=1, keepdims=True))
+
+
+def moved(given: Given, order: Any) -> Given:
+    """Return what was given for rows in another order."""
+    return dataclasses.replace(
+        given,
+        features=None if given.features is None else given.features[order],
+        supervisor_features=None if given.supervisor_features is None else given.supervisor_features[order],
+        members=None if given.members is None else given.members[:, order],
+        pretrained=None if given.pretrained is None else given.pretrained[order],
+    )
+
+
+def check_prepare(name: str, method: Method, classes: int) -> None:
+    """Check `prepare`, and `solve` of a method that is the student itself."""
+    weak, given = sample_weak(classes)
     before = pickle.dumps(weak)
-    first = method.prepare(weak, features=features, rng=np.random.default_rng(0))
+    first = method.prepare(weak, given, np.random.default_rng(0))
     hold(pickle.dumps(weak) == before, f"{name}: `prepare` changes the weak labels it is given")
     known = {row: i for i, row in enumerate(weak.ids)}
     places = [known.get(row, -1) for row in first.ids]
@@ -55,53 +101,98 @@ def _check_prepare(name: str, method: Method, classes: int) -> None:
     check_values(name, first.values, rows=len(first.ids), columns=classes, target="classification")
     mean = float(first.weight.mean())
     hold(bool((first.weight >= 0).all()) and abs(mean - 1) < 1e-6, f"{name}: weights have mean {mean:.6g}, not 1")
-    again = method.prepare(weak, features=features, rng=np.random.default_rng(0))
+    hold(bool((first.gold == weak.gold[places]).all()), f"{name}: `prepare` changes which rows are ground truth")
+    again = method.prepare(weak, given, np.random.default_rng(0))
     hold(_equal(first, again, 0.0), f"{name}: the same seed gives other targets")
-    order = rng.permutation(ROWS)
-    moved_features = None if features is None else features[order]
-    moved = method.prepare(weak.take(order), features=moved_features, rng=np.random.default_rng(0))
-    back = moved.take(np.argsort([known[row] for row in moved.ids]))
+    order = np.random.default_rng(1).permutation(len(weak.ids))
+    other = method.prepare(weak.take(order), moved(given, order), np.random.default_rng(0))
+    back = other.take(np.argsort([known[row] for row in other.ids]))
     hold(_equal(first, back, 1e-6), f"{name}: a row's target depends on the order of the rows; draw by row id")
+    if method.solves and given.features is not None:
+        _check_solve(name, method, first, given.features[places], classes)
+
+
+def _check_solve(name: str, method: Method, targets: Targets, features: Any, classes: int) -> None:
+    fresh = np.random.default_rng(2).normal(size=(20, WIDTH)).astype(np.float32)
+    found = method.solve(targets, features)(fresh)
+    check_values(name, found, rows=20, columns=classes, target="classification")
+    alone = method.solve(targets, features)(fresh[7:8])
+    hold(np.allclose(alone[0], found[7], atol=1e-6), f"{name}: a row's prediction depends on the rows beside it")
 
 
 def _equal(left: Targets, right: Targets, tolerance: float) -> bool:
     return left.ids == right.ids and all(
         np.allclose(getattr(left, what), getattr(right, what), rtol=0, atol=tolerance)
-        for what in ("values", "weight", "gold")
+        for what in ("values", "weight", "gold", "columns")
     )
 
 
 def _check_loss(name: str, method: Method, classes: int) -> None:
     import torch
 
-    make_rng = torch.Generator().manual_seed(classes)
+    step = _Step.of(method, classes)
+    draw = torch.Generator().manual_seed(classes)
     for scale in (1.0, EXTREME):
-        logits = torch.randn(8, classes, generator=make_rng) * scale
-        targets = torch.softmax(torch.randn(8, classes, generator=make_rng), dim=-1)
-        recent = torch.softmax(torch.randn(8, classes, generator=make_rng), dim=-1)
+        logits = torch.randn(8, classes, generator=draw) * scale
         for progress in PROGRESS:
             where = f"{name}: at progress {progress} with logits of size {scale:g}"
-            run = _Loss(method, targets, recent, progress)
-            whole, gradient = run.of(logits, range(8))
+            whole, gradient = step.loss(logits, range(8), progress)
             hold(whole.shape == (8,), f"{where} the loss has shape {tuple(whole.shape)}; one number per row is needed")
             hold(bool(torch.isfinite(whole).all()), f"{where} the loss is not finite")
             hold(bool(torch.isfinite(gradient).all()), f"{where} the gradient is not finite")
             for rows in ([5, 1, 7, 0, 3, 2, 6, 4], [2, 3], [6]):
-                part, _ = run.of(logits, rows)
+                part, _ = step.loss(logits, rows, progress)
                 close = torch.allclose(part, whole[rows], rtol=1e-4, atol=1e-5)
                 hold(close, f"{where} a row's loss depends on how the step is cut or ordered into micro-batches")
 
 
+def _check_neutral(name: str, method: Method, classes: int) -> None:
+    """Check that the method at its neutral options trains as `soft` does: same rows, labels, weights and gradients."""
+    import torch
+
+    plain = dataclasses.replace(method, **method.neutral)
+    weak, given = sample_weak(classes)
+    same = plain.prepare(weak, given, np.random.default_rng(0))
+    what = f"{name}: with {method.neutral} it"
+    hold(same.ids == weak.ids and np.allclose(same.values, weak.values), f"{what} changes the weak labels")
+    hold(np.allclose(same.weight, 1), f"{what} weighs rows differently")
+    step = _Step.of(plain, classes)
+    logits = torch.randn(8, classes, generator=torch.Generator().manual_seed(1))
+    for progress in PROGRESS:
+        _, gradient = step.loss(logits, range(8), progress)
+        free = logits.clone().requires_grad_()
+        (wanted,) = torch.autograd.grad(cross_entropy(free, step.targets).sum(), free)
+        hold(torch.allclose(gradient, wanted, atol=1e-5), f"{what} has another gradient than `soft`")
+
+
 @dataclasses.dataclass(frozen=True)
-class _Loss:
-    """The loss of micro-batches of one step of 8 rows."""
+class _Step:
+    """One optimizer step of 8 rows of what the method's `prepare` made."""
 
     method: Method
     targets: Any  # tensors, whose type would import torch here
     recent: Any
-    progress: float
+    gold: Any
+    columns: Any
+    companion: Any
 
-    def of(self, logits: Any, rows: Sequence[int]) -> tuple[Any, Any]:
+    @classmethod
+    def of(cls, method: Method, classes: int) -> _Step:
+        import torch
+
+        prepared = method.prepare(*sample_weak(classes), np.random.default_rng(0))
+        places = np.resize(np.arange(len(prepared.ids)), 8)
+        draw = torch.Generator().manual_seed(classes)
+        return cls(
+            method,
+            torch.tensor(prepared.values[places], dtype=torch.float32),
+            torch.softmax(torch.randn(8, classes, generator=draw), dim=-1),
+            torch.tensor(prepared.gold[places]),
+            torch.tensor(prepared.columns[places], dtype=torch.float32),
+            method.companion(4, prepared.columns.shape[1]),
+        )
+
+    def loss(self, logits: Any, rows: Sequence[int], progress: float) -> tuple[Any, Any]:
         """Return the losses of the given rows of the step, and their gradient."""
         import torch
 
@@ -111,14 +202,16 @@ class _Loss:
         batch = Batch(
             logits=part,
             targets=self.targets[chosen],
-            gold=torch.zeros(len(chosen), dtype=torch.bool),
+            gold=self.gold[chosen],
             hidden=hidden,
             rows=chosen,
             step_probs=torch.softmax(logits, dim=-1),
             step_targets=self.targets,
             recent_probs=self.recent,
-            step=int(self.progress * 200),
+            step=int(progress * 200),
+            columns=self.columns[chosen],
+            companion=self.companion,
         )
-        loss = self.method.loss(batch, self.progress)
-        (gradient,) = torch.autograd.grad(loss.sum(), part)
-        return loss.detach(), gradient
+        loss = self.method.loss(batch, progress)
+        (gradient,) = torch.autograd.grad(loss.sum(), part, allow_unused=True)
+        return loss.detach(), torch.zeros_like(part) if gradient is None else gradient

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Targets
-from surpass.methods.base import Method
+from surpass.methods.base import Given, Method
 from surpass.spec import option
 
 
@@ -25,7 +25,7 @@ class Sharpen(Method):
 
     power: float = option(2.0, above=0.0)
 
-    def prepare(self, weak: Targets, *, features: NDArray[np.float32] | None, rng: np.random.Generator) -> Targets:
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         """Return the weak labels, sharpened."""
         values = weak.values**self.power
         return dataclasses.replace(weak, values=values / values.sum(axis=1, keepdims=True))

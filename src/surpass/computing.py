@@ -1,0 +1,248 @@
+"""The stages as pure functions from a spec and its inputs to an artifact. They never see the store."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surpass.artifacts import Artifact, FeatureTable, Inputs, Predictions, Rows, Splits, Targets, Values
+from surpass.errors import DataError, IncompatibleError, StageError
+from surpass.labels.base import gold_values
+from surpass.labels.gold import Gold
+from surpass.methods.base import Given, Labelled
+from surpass.models.base import Fitted, Solved, Work
+from surpass.registry import REGISTRIES
+from surpass.runtime import Runtime
+from surpass.splits import Data, make_splits
+from surpass.stages import Features, Fit, Label, Stage, named_inputs
+
+HINT = "{text}\n\nI think this is {label}. What do you think?"  # the wording of Burns et al. 2023, appendix E.3
+
+
+def compute(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifact:
+    """Return the artifact of a stage from the artifacts of `inputs_of(spec)`."""
+    named = _by_name(spec, inputs)
+    if isinstance(spec, Data):
+        return make_splits(spec)
+    if isinstance(spec, Features):
+        return _extract(spec, named["data"][0], next(iter(named.get("hint", ())), None), runtime)
+    splits = joined(*named["data"])
+    if isinstance(spec, Label):
+        return spec.source.compute(splits, named.get("source", ()))
+    job = Job.of(spec, splits, named)
+    return job.finished(job.fit(runtime), runtime)
+
+
+def _by_name(spec: Stage, inputs: Sequence[Artifact]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for (name, _), artifact in zip(named_inputs(spec), inputs, strict=True):
+        found.setdefault(name, []).append(artifact)
+    return found
+
+
+def joined(training: Splits, evaluation: Splits) -> Splits:
+    """Return training and evaluation rows of one task as one table."""
+    left, right = training.rows, evaluation.rows
+    inputs: Inputs
+    if isinstance(left.inputs, np.ndarray):
+        inputs = np.concatenate([x for x in (left.inputs, right.inputs) if len(x)])
+    else:
+        inputs = (*left.inputs, *right.inputs)
+    labels = np.concatenate([left.labels, right.labels])
+    rows = Rows(left.ids + right.ids, inputs, labels, left.groups + right.groups, left.domains + right.domains)
+    split = training.split + evaluation.split
+    return Splits(rows, split, training.target, training.classes, {**evaluation.facts, **training.facts})
+
+
+def _extract(spec: Features, splits: Splits, hint: Predictions | None, runtime: Runtime) -> FeatureTable:
+    rows = splits.rows if spec.part == "evaluation" else splits.part(spec.part)
+    vectors, facts = spec.encoder.encode(told(rows, hint, splits.classes).inputs, runtime)
+    return FeatureTable(rows.ids, vectors, facts)
+
+
+def told(rows: Rows, hint: Predictions | None, classes: Sequence[str]) -> Rows:
+    """Return the rows with the most probable class of their label written under each text; `hint` None: as they are."""
+    if hint is None:
+        return rows
+    if isinstance(rows.inputs, np.ndarray) or not all(isinstance(text, str) for text in rows.inputs):
+        raise IncompatibleError("label 'imitation' writes labels under texts, but the inputs are no single texts.")
+    names = [classes[i] for i in hint.on(rows.ids).argmax(axis=1)]
+    inputs = tuple(HINT.format(text=text, label=name) for text, name in zip(rows.inputs, names, strict=True))
+    return dataclasses.replace(rows, inputs=inputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One fit with everything it reads: what stands before the model is fitted, and what is made of it after.
+
+    Attributes:
+        spec: of the fit.
+        splits: the rows of every split.
+        train: the rows to train on before the method's selection.
+        targets: what the method made of their labels.
+        features: frozen features of train, transfer and evaluation rows, when the student reads them.
+        hint: the labels that the texts are told; None for all but imitation tests.
+    """
+
+    spec: Fit
+    splits: Splits
+    train: Rows
+    targets: Targets
+    features: FeatureTable | None
+    hint: Predictions | None
+
+    @classmethod
+    def of(cls, spec: Fit, splits: Splits, named: Mapping[str, Sequence[Any]]) -> Job:
+        """Return the job of a fit from its inputs by name."""
+        labels: Predictions = named["labels"][0]
+        train = _training_rows(spec, splits)
+        features = FeatureTable.joined(named["features"]) if "features" in named else None
+        targets = _prepared(spec, train, labels, _given(spec, splits, train, features, named))
+        reads = spec.model.reads_features or spec.method.solves
+        return cls(spec, splits, train, targets, features if reads else None, labels if spec.hint else None)
+
+    def inputs(self, rows: Rows) -> Inputs:
+        """Return what the student reads of the rows."""
+        return self.features.on(rows.ids) if self.features else told(rows, self.hint, self.splits.classes).inputs
+
+    @property
+    def watched(self) -> Rows:
+        """The rows that are predicted at several points of training."""
+        names = (name for name in self.splits.names() if name not in ("weak", "transfer"))
+        return self.splits.part(*names)
+
+    def work(self) -> Work:
+        """Return the job as a model sees it."""
+        kept = np.flatnonzero(np.isin(np.array(self.train.ids), np.array(self.targets.ids)))
+        task, classes = self.spec.data.task, self.targets.values.shape[1]
+        return Work(
+            inputs=self.inputs(self.train.take(kept)),
+            targets=self.targets,
+            watch=self.inputs(self.watched),
+            target=self.splits.target,
+            classes=classes,
+            method=self.spec.method,
+            seed=self.spec.seed,
+            reference=self.inputs(self.train) if self.features else None,
+            kept=kept,
+            instruction=task.instruction,
+            class_names=self.splits.classes,
+        )
+
+    def fit(self, runtime: Runtime) -> Fitted:
+        """Return the fitted student: the model's, or the method's own."""
+        method, features = self.spec.method, self.features
+        if not method.solves:
+            return self.spec.model.fit(self.work(), runtime)
+        if features is None:
+            raise IncompatibleError(f"method '{method.kind}' predicts from frozen features; its model has none.")
+        return Solved(method.solve(self.targets, features.on(self.targets.ids)), _call, {})
+
+    def finished(self, fitted: Fitted, runtime: Runtime) -> Predictions:
+        """Return the predictions of the fitted student on every split."""
+        known = self.splits.part(*dict.fromkeys((self.spec.train_split, "transfer")))
+        watched, columns = self.watched, self.targets.values.shape[1]
+        facts = {**(self.features.facts if self.features else {}), **fitted.facts, "trained_on": len(self.targets.ids)}
+        where = dict(zip(self.splits.rows.ids, self.splits.split, strict=True))
+        ids = known.ids + watched.ids
+        split = tuple(where[name] for name in ids)
+        if self.spec.reprobe:
+            return Predictions(ids, split, self._reprobed(fitted, known, runtime), facts=facts)
+        values = fitted.predict(self.inputs(known))
+        if fitted.watched.shape[1] or not len(watched):
+            end = fitted.watched[-1].reshape(len(watched), columns)
+        else:
+            end = fitted.predict(self.inputs(watched))
+        several = len(fitted.steps) > 1
+        return Predictions(
+            ids,
+            split,
+            np.concatenate([values, end]),
+            fitted.steps,
+            fitted.watched if several else np.zeros((1, 0, columns)),
+            watched.ids if several else (),
+            facts,
+            fitted.save if runtime.keep_weights else None,
+        )
+
+    def _reprobed(self, fitted: Fitted, known: Rows, runtime: Runtime) -> Values:
+        """Return predictions of a linear probe over the student's states, fitted on ground truth of the training rows."""
+        probe = REGISTRIES["model"].get("probe")(backbone="path:none")
+        states = fitted.states(self.inputs(self.train))  # type: ignore[attr-defined]  # planning asked for "hidden"
+        gold = gold_values(dataclasses.replace(self.splits, rows=self.train, split=("",) * len(self.train)))
+        work = dataclasses.replace(
+            self.work(), inputs=states, targets=Targets.of(self.train.ids, gold), watch=states[:0], reference=None
+        )
+        head = probe.fit(work, runtime)
+        found = [head.predict(fitted.states(self.inputs(rows))) for rows in (known, self.watched)]  # type: ignore[attr-defined]
+        return np.concatenate(found)
+
+
+def _call(predictor: Any, inputs: Inputs) -> Any:
+    return predictor(inputs)
+
+
+def _training_rows(spec: Fit, splits: Splits) -> Rows:
+    """Return the rows of the fit's split, domain and part; there must be some."""
+    rows = splits.part(spec.train_split)
+    if not len(rows):
+        raise StageError(f"no rows to fit on: the {spec.train_split} split is empty. Raise n_{spec.train_split}.")
+    if spec.domain:
+        rows = rows.take(np.flatnonzero(np.array(rows.domains) == spec.domain))
+    if spec.part:
+        place, parts = spec.part
+        # splits hold their classes in turns and in the order of a hash: any stretch of rows is a fair sample
+        rows = rows.take(np.arange(len(rows) * place // parts, len(rows) * (place + 1) // parts))
+    if not len(rows):
+        of = f" of domain '{spec.domain}'" if spec.domain else ""
+        raise StageError(f"no rows to fit on: the {spec.train_split} split has none{of}. Raise n_{spec.train_split}.")
+    return rows
+
+
+def _given(
+    spec: Fit, splits: Splits, train: Rows, features: FeatureTable | None, named: Mapping[str, Sequence[Any]]
+) -> Given:
+    """Return what the method asked for, for the rows to train on."""
+    needs = spec.method.needs
+    labelled = vectors = None
+    if "supervisor_features" in named:
+        table = FeatureTable.joined(named["supervisor_features"])
+        weak = splits.part("weak")
+        gold = gold_values(dataclasses.replace(splits, rows=weak, split=("weak",) * len(weak)))
+        labelled, vectors = Labelled(weak.ids, gold, table.on(weak.ids)), table.on(train.ids)
+    return Given(
+        features=features.on(train.ids) if features and "features" in needs else None,
+        supervisor_features=vectors,
+        labelled=labelled,
+        members=np.stack([member.on(train.ids) for member in named["member"]]) if "member" in named else None,
+        pretrained=named["pretrained"][0].on(train.ids) if "pretrained" in named else None,
+    )
+
+
+def _prepared(spec: Fit, train: Rows, labels: Predictions, given: Given) -> Targets:
+    """Return the method's targets after checking that it kept rows, and kept them in order."""
+    gold: bool | NDArray[np.bool_] = isinstance(spec.labels, Gold) or labels.gold_on(train.ids)
+    weak = Targets.of(train.ids, labels.on(train.ids), gold=gold)
+    rng = np.random.default_rng((spec.seed, 1))  # not the trainer's
+    targets = spec.method.prepare(weak, given, rng)
+    if not targets.ids:
+        raise StageError(
+            f"method '{spec.method.kind}' kept none of {len(train)} rows. Loosen its selection, or raise n_transfer."
+        )
+    known = {name: i for i, name in enumerate(train.ids)}
+    places = [known.get(name, -1) for name in targets.ids]
+    if places != sorted(set(places)) or places[0] < 0:
+        raise DataError(f"method '{spec.method.kind}' must return rows it was given, once each and in their order.")
+    if spec.data.task.target == "classification" and (
+        targets.values.min() < 0 or not np.allclose(targets.values.sum(axis=1), 1.0, atol=1e-6)
+    ):
+        raise DataError(f"method '{spec.method.kind}' must return probabilities: none below 0, rows that sum to 1.")
+    if abs(float(targets.weight.mean()) - 1) > 1e-6:
+        raise DataError(
+            f"method '{spec.method.kind}' returned weights of mean {targets.weight.mean():.4g}; it must be 1."
+        )
+    return targets

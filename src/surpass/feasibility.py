@@ -1,0 +1,175 @@
+"""Whether a study can run here: everything that can be told before it does, all of it at once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from surpass.errors import DataError
+from surpass.labels.base import LabelSource
+from surpass.methods.base import FROM_LABELS, Need
+from surpass.metrics import for_kind
+from surpass.models.base import Model
+from surpass.route import Route
+from surpass.spec import Spec, describe_kind
+from surpass.splits import Data, make_splits
+from surpass.study import Pair, Study
+from surpass.tasks.base import Task
+
+NEEDS: dict[Need, str] = {
+    "custom_loss": "gradient training on its loss",
+    "features": "frozen features",
+    "hidden": "a pooled state that is trained",
+    "pretrained": "predictions of the pretrained model itself",
+}
+REMEDY: dict[Need, str] = {
+    "custom_loss": "Use method soft or hard, or a gradient-trained model (hf; for probe set solver: adam).",
+    "features": "Use a model with a pretrained backbone (probe, hf).",
+    "hidden": "Use a finetuned model (hf).",
+    "pretrained": "Use hf with a causal language model.",
+}
+
+
+def problems_of(study: Study, *, read_rows: bool = True) -> list[str]:
+    """Return every reason why the study cannot run here: sources, models, methods, kinds, and too few rows."""
+    found: list[str] = []
+    parts = (spec for pair in study.pairs for spec in (pair.weak, pair.strong, *pair.methods))
+    for spec in (*study.tasks, *study.methods, *parts):
+        found += _source_problems(spec)
+    names = [task.label() for task in study.tasks]
+    found += [f"task '{name}' stands twice in tasks. Leave one out." for name in set(names) if names.count(name) > 1]
+    for number, pair in enumerate(study.pairs, 1):
+        unknown = [name for name in pair.tasks if name not in names]
+        found += [
+            f"pair {number}: task '{name}' is not in the study, which has {', '.join(names)}." for name in unknown
+        ]
+        for task in study.tasks_of(pair):
+            found += [f"pair {number}, {text}" for text in _mismatches(study, pair, task)]
+    if read_rows:
+        found += _row_problems(study)
+    return list(dict.fromkeys(found))
+
+
+def _source_problems(spec: Spec) -> list[str]:
+    """Return the problems of a spec and of the specs inside it."""
+    inner = [getattr(spec, field.name) for field in dataclasses.fields(spec)]
+    flat = [item for value in inner for item in (value if isinstance(value, tuple) else (value,))]
+    nested = [text for item in flat if isinstance(item, Spec) for text in _source_problems(item)]
+    problem = spec.problem()
+    if problem is None and spec.family == "model" and (encoder := spec.encoder()) is not None:  # type: ignore[attr-defined]
+        problem = encoder.problem()
+    return [*nested, *([problem] if problem else [])]
+
+
+def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
+    """Return what the pair's models and methods cannot do for a task."""
+    routes = study.routes_of(pair)
+    between = dict.fromkeys(model for route in routes for model in route.through)
+    found = []
+    for part in (*_parts(pair.weak), *between, pair.strong):
+        name = describe_kind(part)
+        if task.target not in part.targets:
+            allowed = ", ".join(sorted(part.targets))
+            found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
+        if isinstance(part, Model) and task.input not in part.inputs:
+            allowed = ", ".join(sorted(part.inputs))
+            found.append(f"{name} cannot read task '{task.label()}', whose input is {task.input}; it reads {allowed}.")
+    for route in routes:
+        found += _route_problems(study, pair, task, route)
+    wrong = [m for m in study.metrics if m not in for_kind(task.target)]
+    found += [
+        f"metric '{m}' is not one for {task.target}; allowed are {', '.join(for_kind(task.target))}." for m in wrong
+    ]
+    return found
+
+
+def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[str]:
+    """Return why a route's method cannot be fitted by its models, from its labels or for the task."""
+    method, name = route.method, describe_kind(route.method)
+    found = []
+    for model in dict.fromkeys((*route.through, pair.strong)):
+        if missing := sorted(method.needs - FROM_LABELS - model.can):
+            what = ", ".join(NEEDS[need] for need in missing)
+            found.append(
+                f"{name} needs {what}, which {describe_kind(model)} cannot do as it is set. {REMEDY[missing[0]]}"
+            )
+    if "members" in method.needs and not method.sources() and (route.steps or len(_members(pair.weak)) < 2):
+        found.append(f"{name} weighs the members of an ensemble: make `weak` a label ensemble, without a chain.")
+    teachers = (_supervisor(pair.weak), *route.through)
+    if "supervisor_features" in method.needs and any(m is None or m.encoder() is None for m in teachers):
+        found.append(
+            f"{name} reads frozen features of the supervisor, but {describe_kind(pair.weak)} has none. "
+            "Use a supervisor with a pretrained backbone (probe, hf)."
+        )
+    if route.reprobe and "hidden" not in pair.strong.can:
+        found.append(
+            f"reprobe reads the states of a finetuned model, but {describe_kind(pair.strong)} trains none. Use hf."
+        )
+    if task.target not in method.targets:
+        found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}.")
+    classes = len(task.class_names()) if task.problem() is None else 0
+    if method.most_classes is not None and classes > method.most_classes:
+        found.append(f"{name} is defined for {method.most_classes} classes, but task '{task.label()}' has {classes}.")
+    if route.tries and study.data_of(task, pair, study.first_seed).n_val == 0:
+        found.append(
+            f"{name} tries {len(route.tries)} settings and chooses by validation rows, but n_val=0. Raise n_val."
+        )
+    return found
+
+
+def _members(weak: Spec) -> tuple[Spec, ...]:
+    return weak.sources() if isinstance(weak, LabelSource) else ()
+
+
+def _supervisor(weak: Spec) -> Model | None:
+    """Return the one model that labels the rows, or None when there is none or several."""
+    models = [part for part in _parts(weak) if isinstance(part, Model)]
+    return models[0] if len(models) == 1 else None
+
+
+def _parts(spec: Spec) -> list[Model | LabelSource]:
+    """Return a model, or a label source and the models and sources inside it."""
+    if isinstance(spec, Model):
+        return [spec]
+    values = [getattr(spec, field.name) for field in dataclasses.fields(spec)]
+    flat = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+    own = [spec] if isinstance(spec, LabelSource) else []
+    return [*own, *(part for item in flat if isinstance(item, Spec) for part in _parts(item))]
+
+
+def _row_problems(study: Study) -> list[str]:
+    """Return which splits are larger than their task, trying the first seed's rows of each distinct data spec."""
+    found: list[str] = []
+    seen: set[Data] = set()
+    for pair in study.pairs:
+        for task in study.tasks_of(pair):
+            if task.problem():
+                continue
+            data = study.data_of(task, pair, study.first_seed)
+            for half in (data.training(), data.evaluation()):
+                if half in seen:
+                    continue
+                seen.add(half)
+                try:
+                    half = half.resolve()
+                    if text := _too_few_classes(half.task):
+                        found.append(text)
+                    else:
+                        make_splits(half)
+                except DataError as error:
+                    found.append(str(error))
+            sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
+            needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
+            found += [
+                f"{name}=0, but every study needs {name[2:]} rows. Set data: {{{name}: ...}}."
+                for name, n in sizes.items()
+                if n == 0 and (name != "n_weak" or needs_weak)
+            ]
+    return found
+
+
+def _too_few_classes(task: Task) -> str | None:
+    names = task.class_names()
+    if task.target != "classification" or len(names) > 1:
+        return None
+    has = f"the one class '{names[0]}'" if names else "no labelled rows"
+    return f"task '{task.label()}' has {has}, but two classes or more are needed. Look at its labels."
