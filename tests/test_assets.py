@@ -364,7 +364,7 @@ def test_the_cache_folder_is_the_users_unless_named(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_manifest_is_complete_and_names_no_host() -> None:
-    assert assets.names() == ["minilm", "sarcasm", "smollm2-135m", "vader-ratings"]
+    assert assets.names() == ["bbc-news", "minilm", "sarcasm", "smollm2-135m", "vader-ratings"]
     sums = []
     for name in assets.names():
         asset = assets.info(name)
@@ -375,7 +375,7 @@ def test_the_manifest_is_complete_and_names_no_host() -> None:
         assert assets.digest(name) == asset.digest
         sums += [asset.sha256, *(member.sha256 for member in asset.members)]
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in sums)
-    assert len(set(sums)) == len(sums) == 20
+    assert len(set(sums)) == len(sums) == 22
     assert "://" not in Path(manifest.__file__).with_name("assets.toml").read_text()
 
 
@@ -635,7 +635,7 @@ def real(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.assets
-@pytest.mark.parametrize("real", ["minilm", "sarcasm", "smollm2-135m", "vader-ratings"], indirect=True)
+@pytest.mark.parametrize("real", ["bbc-news", "minilm", "sarcasm", "smollm2-135m", "vader-ratings"], indirect=True)
 def test_the_real_assets_are_whole(real: str) -> None:
     assert assets.verify(real) == []
 

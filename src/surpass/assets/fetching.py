@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import json
 import shutil
 import subprocess
@@ -147,8 +148,17 @@ def _reading(asset: Asset, archive: Path) -> Iterator[Callable[[str], IO[bytes]]
 
 
 def _opened(stack: contextlib.ExitStack, stream: IO[bytes], name: str) -> Callable[[str], IO[bytes]]:
-    if name.endswith(_ZIPPED):
-        return stack.enter_context(zipfile.ZipFile(stream)).open
+    """Return a function that opens a member, or with a final slash a folder, which it gathers into one file."""
+    read, members = (_zip if name.endswith(_ZIPPED) else _tar)(stack, stream)
+    return lambda member: _gathered(read, members, member) if member.endswith("/") else read(member)
+
+
+def _zip(stack: contextlib.ExitStack, stream: IO[bytes]) -> tuple[Callable[[str], IO[bytes]], list[str]]:
+    archive = stack.enter_context(zipfile.ZipFile(stream))
+    return archive.open, archive.namelist()
+
+
+def _tar(stack: contextlib.ExitStack, stream: IO[bytes]) -> tuple[Callable[[str], IO[bytes]], list[str]]:
     tar = stack.enter_context(tarfile.open(fileobj=stream))  # noqa: SIM115 - the stack closes it
 
     def read(member: str) -> IO[bytes]:
@@ -159,4 +169,17 @@ def _opened(stack: contextlib.ExitStack, stream: IO[bytes], name: str) -> Callab
             raise KeyError(f"'{member}' is no regular file")
         return content
 
-    return read
+    return read, [entry.name for entry in tar if not entry.isdir()]
+
+
+def _gathered(read: Callable[[str], IO[bytes]], members: Iterable[str], folder: str) -> IO[bytes]:
+    """Return the texts below a folder as JSON Lines of `name` and `text`, sorted by name: thousands of files as one."""
+    names = sorted(name for name in members if name.startswith(folder) and not name.endswith("/"))
+    if not names:
+        raise KeyError(f"there is no folder '{folder}'")
+    lines = []
+    for name in names:
+        with read(name) as stream:
+            text = stream.read().decode(errors="replace")
+        lines.append(json.dumps({"name": name.removeprefix(folder), "text": text}) + "\n")
+    return io.BytesIO("".join(lines).encode())

@@ -25,7 +25,8 @@ class Member:
     """One file of an archive that is kept.
 
     Attributes:
-        name: its exact name within the archive.
+        name: its exact name within the archive; with a final slash a folder, whose texts are gathered into one JSON Lines
+            file of `name` and `text`, sorted by name.
         path: its place within the asset's folder, with forward slashes.
         bytes: its size.
         sha256: its checksum.
@@ -110,7 +111,7 @@ def names() -> list[str]:
     """Return the names of all packaged assets, sorted.
 
     >>> names()
-    ['minilm', 'sarcasm', 'smollm2-135m', 'vader-ratings']
+    ['bbc-news', 'minilm', 'sarcasm', 'smollm2-135m', 'vader-ratings']
     """
     return sorted(catalogue())
 

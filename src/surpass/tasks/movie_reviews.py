@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import ClassVar
 
-from surpass.errors import DataError
 from surpass.spec import option
+from surpass.tasks._vader import ASSET, CITATION, lines, sign, words
 from surpass.tasks.base import Example, Packaged, Row, Task
 
 
@@ -35,9 +34,9 @@ class MovieReviews(Task):
 
     classes: ClassVar[tuple[str, ...]] = ("negative", "positive")
     licence: ClassVar[str] = "MIT"
-    citation: ClassVar[str] = (
-        "Hutto & Gilbert (2014). VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text. "
-        "ICWSM; Pang & Lee (2005). Seeing Stars. ACL"
+    citation: ClassVar[str] = f"{CITATION}; Pang & Lee (2005). Seeing Stars. ACL"
+    instruction: ClassVar[str] = (
+        "Here is a snippet of a film review. Answer 1 if it speaks well of the film, 0 otherwise."
     )
     sample: ClassVar[tuple[Row, ...]] = (
         {"id": "1", "mean": 2.4, "text": "A warm, funny film that earns every one of its tears."},
@@ -49,29 +48,14 @@ class MovieReviews(Task):
 
     def source(self) -> Packaged:
         """Return the snippets of the packaged ratings."""
-        return Packaged("vader-ratings", read)
+        return Packaged(ASSET, read)
 
     def example(self, row: Row, rng: Random) -> Example | None:
         """Return the snippet with its sign, or None when people rate it near 0; equal texts are one group."""
-        mean = row["mean"]
-        if abs(mean) <= self.threshold:
-            return None
-        words = re.sub(r"\W+", " ", row["text"].casefold()).strip()
-        return Example(row["text"], int(mean > 0), group=words, id=row["id"])
+        label = sign(row["mean"], self.threshold)
+        return None if label is None else Example(row["text"], label, group=words(row["text"]), id=row["id"])
 
 
 def read(folder: Path) -> Iterator[Row]:
     """Yield id, mean rating and text of each line of the snippets' ground truth; DataError names a bad line."""
-    path = folder / "movieReviewSnippets_GroundTruth.txt"
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                name, mean, text = line.rstrip("\n").split("\t", 2)
-                yield {"id": name, "mean": float(mean), "text": text.strip()}
-            except ValueError as error:
-                raise DataError(
-                    f"line {number} of '{path.name}' is {line.strip()[:60]!r}; needed are id, mean rating and text, "
-                    "separated by tabs. Fetch the asset again: surpass assets fetch vader-ratings"
-                ) from error
+    return lines(folder, "movie")

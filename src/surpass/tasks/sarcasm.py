@@ -30,6 +30,10 @@ class Sarcasm(Task):
     classes: ClassVar[tuple[str, ...]] = ("not sarcastic", "sarcastic")
     licence: ClassVar[str] = "MIT (packaging); none stated for the headlines"
     citation: ClassVar[str] = "Misra & Arora (2023). Sarcasm Detection using News Headlines Dataset. AI Open 4"
+    instruction: ClassVar[str] = (
+        "Here is the headline of a news item. Answer 1 if it is satire that means the opposite of what it says, "
+        "0 if it reports news."
+    )
     sample: ClassVar[tuple[Row, ...]] = (
         {
             "input": [

@@ -30,6 +30,9 @@ class Toy(Task):
 
     classes: ClassVar[tuple[str, ...]] = ("unpleasant", "pleasant")
     licence: ClassVar[str] = "Apache-2.0"
+    instruction: ClassVar[str] = (
+        "Here are some words. Some have a mood. Answer 1 if most of those are pleasant, 0 if most are unpleasant."
+    )
     sample: ClassVar[tuple[Row, ...]] = (
         {"id": "0", "text": "warm apple kind door sour lamp", "pleasant": 1},
         {"id": "1", "text": "grim bridge stale field", "pleasant": 0},
