@@ -1,5 +1,7 @@
 """The confidence loss against slow implementations written from the papers and the released codes, for two classes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,7 @@ def _batch(size: int = 16, *, seed: int = 0, step: int = 0, classes: int = 2, re
         step_targets=targets,
         recent_probs=before,
         step=step,
+        columns=torch.zeros(len(chosen), 0),
     )
 
 
@@ -132,20 +135,41 @@ def test_extreme_and_equal_logits_stay_finite(variant):
     probs = torch.softmax(logits.detach(), dim=-1)
     targets = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.3, 0.7]])
     gold, rows = torch.zeros(4, dtype=torch.bool), torch.arange(4)
-    batch = Batch(logits, targets, gold, None, rows, probs, targets, probs[:0], 500)
+    batch = Batch(logits, targets, gold, None, rows, probs, targets, probs[:0], 500, torch.zeros(4, 0))
     loss = LogConf(variant=variant).loss(batch, 0.9)
     loss.sum().backward()
     assert torch.isfinite(loss).all()
     assert torch.isfinite(logits.grad).all()
 
 
-def test_several_classes_keep_their_share():
-    """With an even share each class's threshold lets 1/C of the rows above it."""
+@pytest.mark.parametrize(("variant", "own"), [("paper", False), ("openai", False), ("eleuther", True)])
+def test_several_classes_keep_their_share(variant, own):
+    """Each class's threshold is its quantile at the weak labels' mean over the step, as footnote 7 of the paper asks.
+
+    EleutherAI's micro-batch of 1 takes an even prior instead, over the last predictions.
+    """
     batch = _batch(40, classes=4, seed=9)
-    hard = LogConf().hardened(batch)
-    assert hard.shape == (40, 4)
+    tilted = batch.step_targets * torch.tensor([4.0, 1.0, 1.0, 1.0])
+    tilted = tilted / tilted.sum(dim=1, keepdim=True)
+    batch = dataclasses.replace(batch, targets=tilted, step_targets=tilted)
+    shares = [0.25] * 4 if own else [sum(column) / 40 for column in tilted.T.tolist()]
+    wanted = []
+    for i in range(40):
+        seen = batch.step_probs[: i + 1] if own else batch.step_probs
+        lifts = [float(batch.step_probs[i, c]) - _slow_quantile(seen[:, c].tolist(), 1 - shares[c]) for c in range(4)]
+        wanted.append(lifts.index(max(lifts)))
+    hard = LogConf(variant=variant).hardened(batch)
     assert hard.sum(dim=1).tolist() == [1] * 40
-    assert hard.sum(dim=0).min() >= 5  # argmax alone would not promise any row to a class
+    assert hard.argmax(dim=1).tolist() == wanted
+
+
+def test_paper_gives_a_rare_class_its_share_of_several():
+    """With even shares a quarter of the rows would be moved to each of four classes, however rare."""
+    batch = _batch(400, classes=4, seed=2)
+    weak = torch.tensor([[0.7, 0.2, 0.05, 0.05]]).repeat(400, 1)
+    counts = LogConf().hardened(dataclasses.replace(batch, targets=weak, step_targets=weak)).mean(dim=0)
+    assert counts[0] > 0.55
+    assert counts[2:].max() < 0.12
 
 
 def test_window_holds_training_predictions_only_and_never_more_than_a_step():

@@ -8,21 +8,23 @@ threshold t of the hardening follows the student's recent predictions, so that e
 For two classes h is 1[p_1 > t]. Variants, each as its source has it:
 
 - `paper` (Burns et al. 2023, arXiv 2312.09390, section 4.3.2 and A.4, equations 1 and 2): a rises linearly from 0 to
-  `strength` over the first 20 % of training; t puts 1/C of the step's predictions in each class (the batch median for two).
+  `strength` over the first 20 % of training; t is the median of the step's predictions for two classes, which puts half
+  of them in each. More classes take their shares from the step's weak labels, as the paper's footnote 7 asks.
 - `openai` (openai/weak-to-strong, loss.py): t_0 = quantile of p_0 at the step's mean weak label of class 1. a equals
   0.1 * strength at 10 % of training and jumps to `strength` right after, because the ramp is not divided by its length.
 - `eleuther` (EleutherAI/w2s, loss.py): a rises linearly over the first 100 steps; row by row, t_0 is the median of p_0 over
   the last B training predictions, the row itself included (their micro-batch is 1, where the prior is 1/2).
 
 What differs: predictions made while evaluating never enter the window (they do in EleutherAI's release); more than two
-classes, which no source defines, use the quantile of each class at its share. `strength` matters most: 0.5 is published
-for all but the largest students, which had 0.75; 0 is `soft`.
+classes, for which no source has an equation, use the quantile of each class at its share. The paper balances its tasks:
+where two classes are unbalanced, `openai` takes their shares from the weak labels. `strength` matters most: 0.5 is
+published for all but the largest students, which had 0.75; 0 is `soft`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from surpass.methods.base import Batch, Method, cross_entropy
 from surpass.spec import option
@@ -38,6 +40,9 @@ ELEUTHER_WARMUP_STEPS = 100
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LogConf(Method):
     """Cross-entropy on a mix of weak labels and the student's own confident predictions."""
+
+    version: ClassVar[int] = 2  # 1 gave even shares to more than two classes in `paper`
+    neutral: ClassVar[dict[str, Any]] = {"strength": 0.0}
 
     variant: Literal["paper", "openai", "eleuther"] = "paper"
     strength: float = option(0.5, low=0.0, high=1.0)
@@ -64,7 +69,7 @@ class LogConf(Method):
         classes = probs.shape[1]
         if self.variant == "eleuther":
             thresholds = self._running_medians(batch)
-        elif self.variant == "openai":
+        elif self.variant == "openai" or classes > 2:
             thresholds = _share_thresholds(batch.step_probs, batch.step_targets.mean(dim=0))
         else:
             even = torch.full((classes,), 1 / classes, dtype=probs.dtype, device=probs.device)

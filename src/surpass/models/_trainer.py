@@ -2,18 +2,21 @@
 
 A batch of the dataloader is a whole optimizer step. `training_step` cuts it into micro-batches by the token budget, so
 neither a loss over the step nor its gradient depends on the cut, and Trainer's own gradient accumulation, whose scaling
-has changed between its versions, is not used.
+has changed between its versions, is not used. The penalty of L2-SP (Li, Grandvalet & Davoine 2018, arXiv 1802.01483) enters
+the gradient once per step, before it is clipped; a method's companion is the model's submodule while it trains, so that
+optimizer, clipping and average take it as they take the head.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +25,9 @@ from torch.utils.data import Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from surpass.artifacts import Values
+from surpass.methods.base import Method
 from surpass.models import _backbone
+from surpass.models._average import Average
 from surpass.models._classifier import Classifier
 from surpass.models._lower import Rows
 from surpass.models._steps import Goal, StepLoss, outputs, readings
@@ -45,6 +50,8 @@ class Plan:
     clip: float
     points: int
     dropout: float
+    ema: float | None
+    l2_sp: float
     seed: int
 
 
@@ -57,8 +64,11 @@ class Trained:
     loss: float
 
 
-def seeded(build: Callable[[], Classifier], seed: int) -> Classifier:
-    """Return a model built with all global generators started from the seed."""
+Built = TypeVar("Built")
+
+
+def seeded(build: Callable[[], Built], seed: int) -> Built:
+    """Return what `build` makes with all global generators started from the seed."""
     set_seed(seed)
     return build()
 
@@ -81,27 +91,32 @@ class _Shuffled(Sampler[int]):
 
 
 class _Reader(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-    """Predicts the watched rows at the asked steps."""
+    """Predicts the watched rows at the asked steps, with the averaged weights when there are any."""
 
-    def __init__(self, at: tuple[int, ...], predict: Callable[[], Values]) -> None:
-        self.at, self.predict = at, predict
+    def __init__(self, at: tuple[int, ...], predict: Callable[[], Values], average: Average | None) -> None:
+        self.at, self.predict, self.average = at, predict, average
         self.found: list[Values] = []
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Read when it is time."""
+        """Average, and read when it is time."""
+        if self.average:
+            self.average.update()
         if state.global_step in self.at:
-            self.found.append(self.predict())
+            with self.average.shown() if self.average else contextlib.nullcontext():
+                self.found.append(self.predict())
 
 
 class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
     """Trainer whose batch is a whole optimizer step."""
 
-    def __init__(self, *, model: Classifier, rows: Rows, loss: StepLoss, plan: Plan, runtime: Runtime, **kwargs: Any):
-        """Take rows and loss; `kwargs` are Trainer's own."""
+    def __init__(self, *, model: Classifier, rows: Rows, loss: Any, plan: Plan, runtime: Runtime, **kwargs: Any):
+        """Take rows and loss, a StepLoss or what else `accumulate` reads; `kwargs` are Trainer's own."""
         self.rows, self.step_loss, self.plan, self.runtime = rows, loss, plan, runtime
         self.lengths = rows.tokens.lengths
         self.losses: list[float] = []
         self.noise = torch.Generator(device=model.backbone.device).manual_seed(plan.seed)
+        body = [p for p in model.body.parameters() if p.requires_grad] if plan.l2_sp else []
+        self.starts = [(p, p.detach().clone()) for p in body]
         super().__init__(model=model, train_dataset=range(len(rows.tokens.ids)), data_collator=_collate, **kwargs)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
@@ -109,28 +124,47 @@ class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
 
     def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
         """Accumulate the gradient of one step and return its loss."""
-        drawn = inputs["rows"].to(self.rows.device)
-        lengths = self.lengths[drawn.numpy(force=True)]
-        parts = list(_backbone.batches(lengths, _backbone.training_budget(self.runtime, self.rows.device)))
-        kept = self._kept(len(drawn))
-        held = self._begin(parts, lengths, drawn, kept) if self.step_loss.statistics else {}
-        total = torch.zeros((), device=drawn.device)
-        for i, part in enumerate(parts):
-            logits, hidden = held.pop(i, None) or self._forward(part, drawn, kept)
-            loss = self.step_loss.part(logits, hidden, torch.tensor(part, device=drawn.device), drawn)
-            self.accelerator.backward(loss)
-            total += loss.detach()
+        total = self.accumulate(inputs["rows"].to(self.rows.device)) + self._pull()
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
         self.step_loss.end(float(total), self._get_learning_rate(), norm)
         self.losses.append(float(total))
         return total
 
-    def _begin(self, parts: list[list[int]], lengths: Any, drawn: Tensor, kept: Tensor | None) -> dict[int, Any]:
+    def parts(self, drawn: Tensor) -> list[list[int]]:
+        """Return the micro-batches of a step: positions within it."""
+        lengths = self.lengths[drawn.numpy(force=True)]
+        return list(_backbone.batches(lengths, _backbone.training_budget(self.runtime, self.rows.device)))
+
+    def accumulate(self, drawn: Tensor) -> Tensor:
+        """Add the gradient of the mean loss of the drawn rows, micro-batch by micro-batch, and return that loss."""
+        parts, kept = self.parts(drawn), self._kept(len(drawn))
+        held = self._begin(parts, drawn, kept) if self.step_loss.statistics else {}
+        total = torch.zeros((), device=drawn.device)
+        for i, part in enumerate(parts):
+            logits, hidden = held.pop(i, None) or self._forward(part, drawn, kept)
+            loss = self.step_loss.part(logits, hidden, torch.tensor(part, device=drawn.device), drawn)
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        return total
+
+    @torch.no_grad()
+    def _pull(self) -> float:
+        """Add the gradient of l2_sp / 2 * ||w - w_start||^2 over the body's trained weights, and return that penalty."""
+        total = 0.0
+        for parameter, start in self.starts:
+            if parameter.grad is not None:  # what no loss reaches never leaves its start
+                away = parameter - start
+                parameter.grad.add_(away, alpha=self.plan.l2_sp)
+                total += self.plan.l2_sp / 2 * float(away.square().sum())
+        return total
+
+    def _begin(self, parts: list[list[int]], drawn: Tensor, kept: Tensor | None) -> dict[int, Any]:
         """Predict the whole step before its first loss; return what can be kept for the losses, by part.
 
         A step that fits into the runtime's budget is run once, with all its graphs; a larger one is run once more.
         """
+        lengths = self.lengths[drawn.numpy(force=True)]
         fits = sum(len(part) * int(lengths[part].max()) for part in parts) <= self.runtime.tokens_per_batch
         with torch.set_grad_enabled(fits):
             found = [self._forward(part, drawn, kept) for part in parts]
@@ -155,34 +189,62 @@ class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
 
 
 def train(
-    model: Classifier, rows: Rows, watch: Rows, goal: Goal, *, plan: Plan, method: Any, runtime: Runtime
+    model: Classifier, rows: Rows, watch: Rows, goal: Goal, *, plan: Plan, method: Method, runtime: Runtime
 ) -> Trained:
     """Train the model in place and return the readings of the watched rows.
 
     Raises:
         StageError: the loss is no longer a number; the message has step and learning rate.
     """
-    total = plan.epochs * math.ceil(len(rows.tokens.ids) / plan.batch_size)
+    total = steps(rows, plan)
     at = readings(total, plan.points)
-    reader = _Reader(at, lambda: outputs(model.logits(watch, runtime), squared=goal.squared))
+    companion = seeded(lambda: method.companion(model.backbone.width, goal.columns.shape[1]), plan.seed)
+    if companion is not None:
+        model.companion = companion.to(model.backbone.device)
+    average = Average(model, plan.ema) if plan.ema else None
+    reader = _Reader(at, lambda: outputs(model.logits(watch, runtime), squared=goal.squared), average)
+    loss = StepLoss(goal, method, plan.batch_size, total, companion)
+    losses = run(StepTrainer, model, rows, loss, plan=plan, runtime=runtime, callbacks=[reader])
+    if average:
+        average.swap()
+    if companion is not None:
+        del model.companion
+    return Trained(at, np.stack(reader.found), tenth(losses[::-1]))
+
+
+def steps(rows: Rows, plan: Plan) -> int:
+    """Return the optimizer steps of a training; the last of an epoch takes the rows that are left."""
+    return plan.epochs * math.ceil(len(rows.tokens.ids) / plan.batch_size)
+
+
+def tenth(losses: list[float]) -> float:
+    """Return the mean of the first tenth of the losses, or of the first."""
+    return float(np.mean(losses[: max(1, len(losses) // 10)]))
+
+
+def run(
+    trainer: type[StepTrainer],
+    model: Classifier,
+    rows: Rows,
+    loss: Any,
+    *,
+    plan: Plan,
+    runtime: Runtime,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> list[float]:
+    """Train by steps with a trainer of that class and return the loss of each step."""
     with tempfile.TemporaryDirectory(prefix="surpass-") as folder:
-        trainer = StepTrainer(
-            model=model,
-            rows=rows,
-            loss=StepLoss(goal, method, plan.batch_size, total),
-            plan=plan,
-            runtime=runtime,
-            args=_arguments(plan, total, Path(folder), runtime),
-            callbacks=[reader],
+        arguments = _arguments(plan, steps(rows, plan), Path(folder), runtime)
+        running = trainer(
+            model=model, rows=rows, loss=loss, plan=plan, runtime=runtime, args=arguments, callbacks=[*callbacks]
         )
-        trainer.remove_callback(PrinterCallback)
+        running.remove_callback(PrinterCallback)
         gc.freeze()  # Trainer collects garbage before its first step: over all of transformers that takes a second
         try:
-            trainer.train()
+            running.train()
         finally:
             gc.unfreeze()
-    last = trainer.losses[-max(1, total // 10) :]
-    return Trained(at, np.stack(reader.found), float(np.mean(last)))
+    return running.losses
 
 
 def _arguments(plan: Plan, total: int, folder: Path, runtime: Runtime) -> TrainingArguments:
