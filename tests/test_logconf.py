@@ -27,6 +27,7 @@ def _batch(size: int = 16, *, seed: int = 0, step: int = 0, classes: int = 2, re
         rows=chosen,
         step_probs=torch.softmax(logits, dim=-1),
         step_targets=targets,
+        step_gold=torch.zeros(len(targets), dtype=torch.bool),
         recent_probs=before,
         step=step,
         columns=torch.zeros(len(chosen), 0),

@@ -31,6 +31,7 @@ def batch(
         "rows": chosen,
         "step_probs": torch.softmax(logits.float(), dim=-1),
         "step_targets": targets,
+        "step_gold": gold,
         "recent_probs": torch.zeros(0, logits.shape[1]),
         "step": 0,
         "columns": columns[chosen],

@@ -71,6 +71,7 @@ class Batch:
         rows: (b,) positions of these rows within the step.
         step_probs: (B, C) the student's probabilities for the whole step, detached.
         step_targets: (B, C) targets of the whole step.
+        step_gold: (B,) True where they are ground truth.
         recent_probs: (up to B, C) probabilities of the training rows just before this step, oldest first, detached;
             predictions made while evaluating never enter.
         step: optimizer steps taken before this one.
@@ -85,6 +86,7 @@ class Batch:
     rows: Tensor
     step_probs: Tensor
     step_targets: Tensor
+    step_gold: Tensor
     recent_probs: Tensor
     step: int
     columns: Tensor

@@ -23,17 +23,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-
-from surpass.artifacts import Targets
-from surpass.methods.base import Batch, Given, Method, cross_entropy
+from surpass.methods.base import Batch, Method, cross_entropy
 from surpass.spec import option
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 DOUBT = 1e-6
-"""Added to each probability of weak labels: log-odds stay below 14, and only ground truth is exactly one-hot."""
+"""Smallest probability of a weak label, so that log-odds stay below 14."""
 SMALLEST = 1e-30
 
 
@@ -51,13 +48,6 @@ class Ranking(Method):
         """A row is compared with all others of its step."""
         return True
 
-    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
-        """Return the labels, the weak ones moved off 0 and 1: log-odds need it, and it tells them from ground truth."""
-        if self.strength == 0:
-            return weak
-        moved = (weak.values + DOUBT) / (1 + DOUBT * weak.values.shape[1])
-        return dataclasses.replace(weak, values=np.where(weak.gold[:, None], weak.values, moved))
-
     def loss(self, batch: Batch, progress: float) -> Tensor:
         """Return the cross-entropy of ground truth and the ranking loss of other rows; see the module's text."""
         import torch
@@ -73,13 +63,13 @@ class Ranking(Method):
         import torch
         from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-        label = _log_odds(batch.step_targets)
+        label = _log_odds(batch.step_targets.clamp(min=DOUBT))
         beyond = label[batch.rows][:, None] - label  # (b, B, C)
         above = torch.sigmoid(beyond) if self.pairs == "soft" else (beyond.sign() + 1) / 2
         margin = _own_log_odds(batch.logits.float())[:, None] - _log_odds(batch.step_probs)
         terms = bce(margin, above, reduction="none").mean(dim=-1)
         others = torch.arange(len(label), device=label.device) != batch.rows[:, None]
-        counted = others & (batch.step_targets.amax(dim=-1) < 1)
+        counted = others & ~batch.step_gold
         return (terms * counted).sum(dim=-1) / counted.sum(dim=-1).clamp(min=1)
 
 

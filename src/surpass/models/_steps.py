@@ -93,6 +93,7 @@ class StepLoss:
                 rows=rows,
                 step_probs=self._probs,
                 step_targets=self.goal.values[drawn],
+                step_gold=self.goal.gold[drawn],
                 recent_probs=self._before,
                 step=self.step,
                 columns=self.goal.columns[chosen],

@@ -98,7 +98,7 @@ def check_label_source(plugin: str | type[LabelSource] | LabelSource, **options:
         check_spec(source)
         problem = source.problem()
         hold(problem is None, f"{name} cannot run here: {problem}")
-        source = source.resolve().bind(lambda part, **options: Gold(split="weak"))
+        source = source.resolve().bind(lambda part, /, **options: Gold(split="weak"))
         order = np.random.default_rng(1).permutation(ROWS)
         shuffled = dataclasses.replace(
             splits, rows=splits.rows.take(order), split=tuple(splits.split[i] for i in order)

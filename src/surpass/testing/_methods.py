@@ -207,6 +207,7 @@ class _Step:
             rows=chosen,
             step_probs=torch.softmax(logits, dim=-1),
             step_targets=self.targets,
+            step_gold=self.gold,
             recent_probs=self.recent,
             step=int(progress * 200),
             columns=self.columns[chosen],
