@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surpass.errors import DataError, SpecError
-from surpass.metrics import agreement, checked_predictions, hard, metric
+from surpass.metrics import checked_predictions, hard, metric
 from surpass.stats.intervals import CEILING, FLOOR, GAIN, GAP, STUDENT, Estimate, Spread
 from surpass.stats.resampling import (
     RESAMPLES,
@@ -23,6 +23,8 @@ from surpass.stats.resampling import (
     score_draws,
     shared_covariance,
 )
+
+Groups = Sequence[str] | npt.NDArray[np.generic]
 
 _ROLES = ("floor", "student", "ceiling")
 _PARTS = ("agreement", "agreement where the supervisor is right", "agreement where the supervisor is wrong")
@@ -42,7 +44,7 @@ class Run:
     """
 
     labels: npt.ArrayLike
-    groups: Sequence[str] | npt.NDArray[np.generic]
+    groups: Groups
     student: npt.ArrayLike
     floor: npt.ArrayLike
     ceiling: npt.ArrayLike
@@ -58,6 +60,14 @@ class Comparison(NamedTuple):
     gap: Estimate
     gain: Estimate
     pgr: Estimate
+
+
+class Ratios(NamedTuple):
+    """Shares sum(top) / sum(bottom) over the test rows of one seed: numerators (n, q), denominators (n, q), groups (n,)."""
+
+    tops: Values
+    bottoms: Values
+    groups: Groups
 
 
 class AgreementEstimate(NamedTuple):
@@ -95,8 +105,8 @@ def compare(
     score = metric(name)
     if resamples is None:
         resamples = RESAMPLES if score.decomposes else RESAMPLES_SLOW
-    _check_settings(level=level, resamples=resamples)
-    index, groups = _grouped(runs)
+    check_settings(level=level, resamples=resamples)
+    index, groups = grouped([run.groups for run in runs], [np.shape(run.labels) for run in runs])
     sets = [[score.checked(run.labels, getattr(run, role)) for role in _ROLES] for run in runs]
     points = np.array([[score.value(*pair) for pair in pairs] for pairs in sets])
     if score.per_row is not None:
@@ -105,7 +115,7 @@ def compare(
         draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
     else:
         draws = score_draws(score, sets, index, groups=groups, resamples=resamples, seed=seed)
-    spread = _spread(points, draws, [f"{name} of the {role}" for role in _ROLES], groups=groups, level=level)
+    spread = spread_of(points, draws, [f"{name} of the {role}" for role in _ROLES], groups=groups, level=level)
     floor, student, ceiling = (spread.estimate(role, bounds=score.bounds) for role in (FLOOR, STUDENT, CEILING))
     pgr = spread.pgr(higher_is_better=score.higher_is_better)
     return Comparison(name, floor, student, ceiling, spread.estimate(GAP), spread.estimate(GAIN), pgr)
@@ -118,13 +128,55 @@ def agreement_estimate(
 
     For classes, not for regression. Arguments and errors as in `compare`; definition: `surpass.metrics.agreement`.
     """
-    _check_settings(level=level, resamples=resamples)
-    index, groups = _grouped(runs)
-    points = np.array([agreement(run.student, run.floor, run.labels)[:3] for run in runs])
-    tops, bottoms = zip(*(_agreement_rows(run) for run in runs), strict=True)
+    parts = [Ratios(*_agreement_rows(run), run.groups) for run in runs]
+    found = ratio_estimates(parts, _PARTS, bounds=(0.0, 1.0), level=level, resamples=resamples, seed=seed)
+    return AgreementEstimate(*found)
+
+
+def ratio_estimates(
+    parts: Sequence[Ratios],
+    names: Sequence[str],
+    contrasts: npt.ArrayLike | None = None,
+    *,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Return means over seeds of shares sum(top) / sum(bottom), such as means over some of the rows, with intervals.
+
+    A share that does not exist in a seed (its bottom is 0) is undefined and says so; it costs the others nothing.
+
+    Args:
+        parts: one per seed.
+        names: what each of the q shares is, for notes.
+        contrasts: (c, q) weights of the shares in each estimate; by default each share by itself.
+        bounds: the lowest and highest possible value of an estimate.
+        level: nominal coverage.
+        resamples: draws of the test rows.
+        seed: of the draws.
+
+    Raises:
+        DataError, SpecError: as `compare`.
+
+    >>> part = Ratios(np.array([[1.0], [0.0], [1.0], [1.0]]), np.ones((4, 1)), list("abcd"))
+    >>> ratio_estimates([part], ["share"])[0].value
+    0.75
+    """
+    check_settings(level=level, resamples=resamples)
+    index, groups = grouped([part.groups for part in parts], [(len(part.tops),) for part in parts])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        points = np.array([part.tops.sum(axis=0) / part.bottoms.sum(axis=0) for part in parts])
+    tops, bottoms = [part.tops for part in parts], [part.bottoms for part in parts]
     draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
-    spread = _spread(points, draws, _PARTS, groups=groups, level=level)
-    return AgreementEstimate(*(spread.estimate(part, bounds=(0.0, 1.0)) for part in np.eye(3)))
+    weights = np.eye(len(names)) if contrasts is None else np.asarray(contrasts, dtype=np.float64)
+    found = []
+    for weight in weights:
+        used = np.flatnonzero(weight)
+        named = [name for name, share in zip(names, weight, strict=True) if share]
+        spread = spread_of(points[:, used], draws[:, :, used], named, groups=groups, level=level)
+        found.append(spread.estimate(weight[used], bounds=bounds))
+    return found
 
 
 def _agreement_rows(run: Run) -> tuple[Values, Values]:
@@ -136,26 +188,28 @@ def _agreement_rows(run: Run) -> tuple[Values, Values]:
     return among * (hard(student) == supervisor)[:, None], among
 
 
-def _check_settings(*, level: float, resamples: int) -> None:
+def check_settings(*, level: float, resamples: int) -> None:
+    """Raise a SpecError for a level or a number of resamples that makes no interval."""
     if not 0 < level < 1:
         raise SpecError(f"level={level}; allowed are numbers between 0 and 1, both left out. Use 0.95.")
     if resamples < 100:
         raise SpecError(f"resamples={resamples}; an interval needs at least 100. Leave it out for the default.")
 
 
-def _grouped(runs: Sequence[Run]) -> tuple[list[Numbers], int]:
-    if not runs:
+def grouped(groups: Sequence[Groups], shapes: Sequence[tuple[int, ...]]) -> tuple[list[Numbers], int]:
+    """Return `numbered_groups` after checking that they fit the shape of each run's labels."""
+    if not groups:
         raise DataError("there are no runs; an estimate needs at least one seed. Look for seeds that failed.")
-    for position, run in enumerate(runs):
-        if np.shape(run.groups) != np.shape(run.labels) or not np.size(run.labels):
+    for position, (held, shape) in enumerate(zip(groups, shapes, strict=True)):
+        if np.shape(held) != shape or 0 in shape:
             raise DataError(
-                f"run {position} has groups of shape {np.shape(run.groups)} for labels of shape {np.shape(run.labels)}; "
+                f"run {position} has groups of shape {np.shape(held)} for labels of shape {shape}; "
                 "both must be (n,) with n >= 1. Pass the name of each test row's group."
             )
-    return numbered_groups([run.groups for run in runs])
+    return numbered_groups(groups)
 
 
-def _spread(points: Values, draws: Values, names: Sequence[str], *, groups: int, level: float) -> Spread:
+def spread_of(points: Values, draws: Values, names: Sequence[str], *, groups: int, level: float) -> Spread:
     """Return means (q,) of points (k, q) over seeds with their covariances; scores that are NaN become problems."""
     seeds, quantities = points.shape
     missing = np.isnan(points).sum(axis=0)

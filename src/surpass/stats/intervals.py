@@ -155,24 +155,24 @@ class Spread:
         low, high = max(value - half, bounds[0]), min(value + half, bounds[1])
         return self._made(value, low, high, note)
 
-    def pgr(self, *, higher_is_better: bool) -> Estimate:
-        """Return (student - floor)/(ceiling - floor) with Fieller's interval; undefined without a gap."""
-        gap = self.estimate(GAP)
-        problem = self._problem(np.ones(3)) or _gap_problem(gap, higher_is_better=higher_is_better)
+    def pgr(self, *, higher_is_better: bool, gain: Values = GAIN, gap: Values = GAP) -> Estimate:
+        """Return gain/gap, by default the PGR of the student, with Fieller's interval; undefined without a gap."""
+        below = self.estimate(gap)
+        problem = self._problem(np.abs(gain) + np.abs(gap)) or _gap_problem(below, higher_is_better=higher_is_better)
         if problem:
             return self._made(_NAN, _NAN, _NAN, problem)
-        value = float(GAIN @ self.means) / gap.value
-        low, high = (self._farthest(value, side) for side in (-1.0, 1.0))
+        value = float(gain @ self.means) / below.value
+        low, high = (self._farthest(value, side, gain, gap) for side in (-1.0, 1.0))
         return self._made(value, low, high, "", how=", Fieller")
 
-    def _farthest(self, value: float, side: float) -> float:
-        """Return the outermost ratio on one side of the PGR that the data do not exclude."""
-        unit = float(self.half_width(GAIN - value * GAP)) / abs(float(GAP @ self.means))
+    def _farthest(self, value: float, side: float, gain: Values, gap: Values) -> float:
+        """Return the outermost ratio on one side of gain/gap that the data do not exclude."""
+        unit = float(self.half_width(gain - value * gap)) / abs(float(gap @ self.means))
         if unit == 0:
             return value
 
         def kept(ratios: Values) -> npt.NDArray[np.bool_]:
-            contrasts = GAIN - ratios[:, None] * GAP
+            contrasts = gain - ratios[:, None] * gap
             return np.asarray(np.abs(contrasts @ self.means) <= self.half_width(contrasts))
 
         reach = side * unit * _REACH

