@@ -50,7 +50,7 @@ def test_help_is_quick_and_lists_the_commands(tmp_path):
     start = time.perf_counter()
     text = surpass("--help", cwd=tmp_path).stdout
     assert time.perf_counter() - start < 5  # far above the 0.1 s it takes; this catches heavy imports
-    for command in ("demo", "run", "plan", "report", "check", "ls", "show", "assets"):
+    for command in ("demo", "run", "plan", "report", "compare", "check", "ls", "show", "assets"):
         assert f"\n  {command} " in text
 
 
@@ -102,6 +102,13 @@ def test_plan_tells_what_is_cached(finished):
     assert "0 to run" in text
     facts = json.loads(surpass("plan", "study.yaml", "--json", cwd=finished).stdout)
     assert all(stage["cached"] for stage in facts["stages"])
+    fits = [
+        stage
+        for stage in facts["stages"]
+        if stage["what"].split(": ")[1].split()[0] in ("supervisor", "ceiling", "student")
+    ]
+    assert facts["fits"] == len({stage["key"] for stage in fits}) == len(fits)
+    assert f"{facts['cells']} cells ask for {3 * facts['cells']}" in text
 
 
 def test_show_tells_a_spec_and_the_difference_of_two(finished):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from surpass.checks import Finding
+from surpass.diagnostics import ReliabilityBin
 from surpass.stats import Estimate
 
 
@@ -52,6 +53,117 @@ class AgreementRow:
     overall: Estimate
     when_right: Estimate
     when_wrong: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorRow:
+    """What the student makes of its supervisor's errors on a split, read by the study's stopping rule.
+
+    `bin` is 0 for all rows, else the number of a bin of the supervisor's confidence from the least sure, whose rows have a
+    confidence in [low, high]. Of `rows` test rows, all seeds together, the supervisor has `wrong` wrong. Among those the
+    student gives the supervisor's answer (`inheritance`), the right one (`correction`), or another wrong one (`other`);
+    `new` is the share that it has wrong among the rows that the supervisor has right.
+    """
+
+    task: str
+    split: str
+    weak: str
+    strong: str
+    method: str
+    bin: int
+    low: float
+    high: float
+    rows: int
+    wrong: int
+    inheritance: Estimate
+    correction: Estimate
+    other: Estimate
+    new: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationRow:
+    """How far one role's probabilities can be believed on a split; `role` is floor, student or ceiling.
+
+    `overconfidence` is mean confidence - accuracy. `curve` holds the filled bins of confidence, all seeds together.
+    """
+
+    task: str
+    split: str
+    weak: str
+    strong: str
+    method: str
+    role: str
+    ece: Estimate
+    brier: Estimate
+    confidence: Estimate
+    overconfidence: Estimate
+    curve: tuple[ReliabilityBin, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rung:
+    """One student of a ladder; `parameters` of its backbone, None when unknown. Agreement is None for regression."""
+
+    strong: str
+    parameters: int | None
+    student: Estimate
+    pgr: Estimate
+    overall: Estimate | None
+    when_right: Estimate | None
+    when_wrong: Estimate | None
+
+
+@dataclasses.dataclass(frozen=True)
+class LadderRow:
+    """Students of several sizes that share task, supervisor, family and method, on the in-domain test rows.
+
+    `rungs` ascend by parameters where all are known (`sized`), else they stand in the study's order. The differences are
+    last - first rung, paired by test row and seed; None where they do not exist.
+    """
+
+    task: str
+    weak: str
+    family: str
+    method: str
+    metric: str
+    sized: bool
+    rungs: tuple[Rung, ...]
+    student: Estimate | None
+    overall: Estimate | None
+    when_right: Estimate | None
+    when_wrong: Estimate | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """One way to use a backbone: a frozen probe, finetuning, a probe after it, prompting; on weak labels or ground truth.
+
+    `trained` counts its training rows in each seed. `share` is the part of the gap between the ends of the row that it
+    closes, None for the ends themselves and where an end is missing.
+    """
+
+    what: str
+    strong: str
+    method: str
+    trained: int
+    score: Estimate
+    share: Estimate | None
+
+
+@dataclasses.dataclass(frozen=True)
+class SaliencyRow:
+    """Ways to use one backbone with one supervisor on the in-domain test rows, on the seeds that all of them have.
+
+    `ends` are the places in `ways` of the probe on frozen features and of finetuning, both fitted on ground truth.
+    """
+
+    task: str
+    weak: str
+    backbone: str
+    metric: str
+    ways: tuple[Way, ...]
+    ends: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,3 +214,7 @@ class Results:
     stages: tuple[StageFact, ...]
     versions: Mapping[str, str]
     primary_metric: str  # the metric that headline tables and plots show, such as "accuracy"
+    errors: tuple[ErrorRow, ...] = ()
+    calibration: tuple[CalibrationRow, ...] = ()
+    ladders: tuple[LadderRow, ...] = ()
+    saliency: tuple[SaliencyRow, ...] = ()

@@ -92,6 +92,7 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
                 found = compare(name, runs, level=study.level)
                 notes = [found.pgr.note, f"{failed} seed{'s' if failed > 1 else ''} failed" if failed else ""]
                 notes.append("stopping uses test labels" if rule == "oracle" else "")
+                notes.append("a probe on ground truth: no result of a method" if first.cell.route.reprobe else "")
                 yield ResultRow(
                     **names(first.cell),
                     split=split,

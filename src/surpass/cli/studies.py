@@ -124,20 +124,27 @@ def plan(study: str, store: str, as_json: bool, quiet: bool) -> None:
 
 def _show_plan(made: Plan, store: Store, *, as_json: bool) -> None:
     from surpass.runner import estimate_seconds
-    from surpass.study import describe
+    from surpass.study import cells, describe
 
     missing = made.missing()
+    held = cells(made.study)
+    asked, fits = sum(len(cell.stages) for cell in held), sum(node.spec.kind == "fit" for node in made.nodes.values())
     seconds, unknown = estimate_seconds(missing, store)
     if as_json:
         stages = [
             {"key": node.key, "what": describe(node.spec), "cached": node.key in made.cached, "inputs": node.inputs}
             for node in made.nodes.values()
         ]
-        facts = {"stages": stages, "seconds": seconds, "stages_without_precedent": unknown}
+        counts = {"cells": len(held), "asked": asked, "fits": fits}
+        facts = {"stages": stages, **counts, "seconds": seconds, "stages_without_precedent": unknown}
         click.echo(json.dumps(facts, indent=1))
         return
     for node in made.nodes.values():
         click.echo(f"{'cached ' if node.key in made.cached else 'to run '} {node.key}  {describe(node.spec)}")
+    click.echo(
+        f"{len(held)} cells ask for {asked} supervisors, ceilings and students; {fits} fits of distinct specs serve them, "
+        "steps of chains and members of crowds included."
+    )
     text = f"{len(made.nodes)} stages: {len(made.cached)} cached, {len(missing)} to run"
     if missing and unknown < len(missing):
         text += f", about {seconds:.0f} s of computing by this store's own timings"

@@ -18,9 +18,20 @@ import numpy.typing as npt
 
 from surpass.errors import DataError, UnknownNameError
 from surpass.metrics import _scores
-from surpass.metrics._scores import hard
+from surpass.metrics._scores import BINS, confidence_bins, hard
 
-__all__ = ["METRICS", "Agreement", "Metric", "agreement", "checked_predictions", "for_kind", "hard", "metric"]
+__all__ = [
+    "BINS",
+    "METRICS",
+    "Agreement",
+    "Metric",
+    "agreement",
+    "checked_predictions",
+    "confidence_bins",
+    "for_kind",
+    "hard",
+    "metric",
+]
 
 Values = npt.NDArray[np.float64]
 RowScores = Callable[[Values, Values], Values]

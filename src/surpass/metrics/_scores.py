@@ -101,10 +101,19 @@ def _tie_sums(mass: Values, starts: npt.NDArray[np.int64]) -> Values:
     return mass if len(starts) == mass.shape[1] else np.add.reduceat(mass, starts, axis=1)
 
 
+def confidence_bins(confidence: Values) -> npt.NDArray[np.int64]:
+    """Return the bin of each confidence, (n,) of 0..BINS-1: equal widths over [0, 1], closed on the right.
+
+    >>> confidence_bins(np.array([0.4, 0.401, 1.0])).tolist()
+    [5, 6, 14]
+    """
+    return np.asarray(np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1))
+
+
 def ece_many(labels: Values, probs: Values, weights: Values) -> Values:
     """Guo et al. 2017, eq. 3: sum over bins of |sum of weight x (correct - confidence)| / total weight."""
     confidence = probs.max(axis=1)
-    bins = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    bins = confidence_bins(confidence)
     excess = np.zeros((len(labels), BINS))
     excess[np.arange(len(labels)), bins] = correct(labels, probs) - confidence
     return np.asarray(np.abs(weights @ excess).sum(axis=1) / weights.sum(axis=1))

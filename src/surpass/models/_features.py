@@ -26,7 +26,11 @@ def encode(encoder: Encoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[
         batch = tokens.batch(rows, backbone.device)
         states = _backbone.hidden(backbone, batch, depth)
         vectors[rows] = _backbone.pool(states, batch["attention_mask"], encoder.pool).cpu().numpy()
-    return vectors, {"truncated": tokens.truncated, "tokens": float(lengths.mean()) if len(lengths) else 0.0}
+    return vectors, {
+        "truncated": tokens.truncated,
+        "tokens": float(lengths.mean()) if len(lengths) else 0.0,
+        "parameters": sum(value.numel() for value in backbone.model.parameters()),
+    }
 
 
 def depth_of(layer: str | int, layers: int, backbone: str) -> int:

@@ -143,7 +143,10 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-    """The whole report: what was asked, what was found, what a reader must know first, and the sections."""
+    """The whole report: what was asked, what was found, what a reader must know first, and the sections.
+
+    `kicker` says above the title what kind of page it is, `files` names the files that hold the same numbers.
+    """
 
     title: str
     asked: str
@@ -151,3 +154,5 @@ class Document:
     alerts: tuple[Mark, ...]
     sections: tuple[Section, ...]
     version: str
+    kicker: str = "Weak-to-strong report"
+    files: tuple[str, ...] = ("results.csv", "results.json")

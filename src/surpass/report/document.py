@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 import yaml
 
 from surpass.checks import Finding
-from surpass.report import plots, story, tables, text
+from surpass.report import analyses, plots, story, tables, text
 from surpass.report.blocks import (
     Block,
     Code,
     Document,
-    Figures,
     FindingLine,
     FindingList,
     Fold,
-    Legend,
-    Panel,
     Section,
     Terms,
     Text,
@@ -36,16 +33,20 @@ from surpass.report.headline import (
     stopping_rules,
     subject,
 )
+from surpass.report.panels import figures
 from surpass.results import Curve, ResultRow, Results, StageFact
 
-_OPEN_PANELS = 12  # panels of one kind on the open page; the rest lie behind a line that opens them
 _OPEN_ROWS = 12
 _TRACEBACK = 12
 
 
 def build(results: Results) -> Document:
     """Return the whole report of a study."""
-    parts = (_headline, _plots, _shifted, _stopping, _training, _agreement, _findings, _undefined, _failures)
+    parts = (
+        *(_headline, _plots, _shifted, _stopping, _training, _agreement),
+        *(analyses.errors, analyses.calibration, analyses.sizes, analyses.saliency),
+        *(_findings, _undefined, _failures),
+    )
     sections = [section for part in parts if (section := part(results))]
     sections += [*_everything(results), _appendix(results)]
     version = results.versions.get("surpass", "")
@@ -75,13 +76,6 @@ def _headline(results: Results) -> Section | None:
     return Section("headline", "Headline", tuple(blocks))
 
 
-def _figures(panels: Sequence[Panel], legend: tuple[Legend, ...]) -> tuple[Figures | Fold, ...]:
-    """Return the panels, those beyond the first dozen folded away."""
-    shown, rest = tuple(panels[:_OPEN_PANELS]), tuple(panels[_OPEN_PANELS:])
-    more = (Fold(f"{text.count(len(rest), 'more panel')}", (Figures(rest),)),) if rest else ()
-    return (Figures(shown, legend), *more)
-
-
 def _plots(results: Results) -> Section | None:
     rows = headline_rows(results)
     of_tasks = [list(group) for _, group in groupby(rows, key=lambda row: row.task)]
@@ -90,7 +84,7 @@ def _plots(results: Results) -> Section | None:
         return None
     intro = "Each student between its supervisor's score and that of the same strong model trained on ground truth."
     return Section(
-        "ladder", "Floor, student, ceiling", (Text(intro), *_figures(panels, plots.ladder_legend(rows, results.level)))
+        "ladder", "Floor, student, ceiling", (Text(intro), *figures(panels, plots.ladder_legend(rows, results.level)))
     )
 
 
@@ -115,7 +109,7 @@ def _shifted(results: Results) -> Section | None:
     return Section(
         "shifted",
         "Under distribution shift",
-        (Text(intro), *_figures(panels, plots.ladder_legend(chosen, results.level)), table),
+        (Text(intro), *figures(panels, plots.ladder_legend(chosen, results.level)), table),
     )
 
 
@@ -149,7 +143,7 @@ def _training(results: Results) -> Section | None:
         "A student that goes on gaining on its weak labels while its test score falls has begun to learn its "
         "supervisor's errors. Thin lines are seeds, thick lines their mean."
     )
-    return Section("training", "Training", (Text(intro), *_figures(panels, plots.trajectory_legend(curves))))
+    return Section("training", "Training", (Text(intro), *figures(panels, plots.trajectory_legend(curves))))
 
 
 def _shown_curves(results: Results) -> list[Curve]:
@@ -172,7 +166,7 @@ def _agreement(results: Results) -> Section | None:
         "its errors, and less is better; where it is right, more is better."
     )
     table = tables.agreement(results.agreement, results.level)
-    drawn = _figures(panels, plots.agreement_legend()) if panels else ()
+    drawn = figures(panels, plots.agreement_legend())
     return Section(
         "agreement", "Agreement with the supervisor", (Text(intro), *drawn, Fold("The same as numbers", (table,)))
     )

@@ -1,4 +1,4 @@
-"""Writes the four files of a study: report.html, report.md, results.csv and results.json."""
+"""Writes the files of a study: the report as HTML and Markdown, its numbers as CSV and JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from surpass.results import ResultRow, Results
 from surpass.stats import Estimate
 from surpass.store import write_atomically
 
-FILES = ("report.html", "report.md", "results.csv", "results.json")
+FILES = ("report.html", "report.md", "results.csv", "errors.csv", "calibration.csv", "results.json")
 COLUMNS = (
     *("task", "split", "weak", "strong", "method", "stopping", "metric", "floor", "student", "ceiling"),
     *("pgr", "pgr_low", "pgr_high", "note", "seeds", "n_test", "key"),
@@ -33,6 +33,7 @@ def write(results: Results, out: Path) -> dict[str, Path]:
     Raises:
         OSError: the folder cannot be made or written.
     """
+    from surpass.report.analysis_files import calibration_text, errors_text
     from surpass.report.document import build
     from surpass.report.markdown import markdown
     from surpass.report.page import page
@@ -42,6 +43,8 @@ def write(results: Results, out: Path) -> dict[str, Path]:
         "report.html": page(document),
         "report.md": markdown(document),
         "results.csv": csv_text(results),
+        "errors.csv": errors_text(results),
+        "calibration.csv": calibration_text(results),
         "results.json": json_text(results),
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -56,26 +59,27 @@ def csv_text(results: Results) -> str:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in results.rows:
-        writer.writerow([_field(item) for item in _record(row).values()])
+        writer.writerow([field(item) for item in _record(row).values()])
     return file.getvalue()
 
 
 def _record(row: ResultRow) -> dict[str, str | int | float | None]:
     """Return the columns of a row; what is undefined is None, and `note` says why."""
     note = row.note or (why_undefined(row) if not is_defined(row) else row.pgr.note)
-    scores = {role: _rounded(getattr(row, role).value) for role in ("floor", "student", "ceiling", "pgr")}
+    scores = {role: rounded(getattr(row, role).value) for role in ("floor", "student", "ceiling", "pgr")}
     record = {name: getattr(row, name) for name in COLUMNS if hasattr(row, name)}
-    ends = {"pgr_low": _rounded(row.pgr.low), "pgr_high": _rounded(row.pgr.high)} if is_defined(row) else {}
+    ends = {"pgr_low": rounded(row.pgr.low), "pgr_high": rounded(row.pgr.high)} if is_defined(row) else {}
     every = {"pgr_low": None, "pgr_high": None, **record, **scores, **ends, "note": note}
     return {name: every[name] for name in COLUMNS}
 
 
-def _rounded(value: float) -> float | None:
+def rounded(value: float) -> float | None:
     """Return ten significant digits: more are noise of summation that differs between processors."""
     return float(f"{value:.10g}") + 0.0 if math.isfinite(value) else None
 
 
-def _field(item: str | int | float | None) -> str:
+def field(item: str | int | float | None) -> str:
+    """Return a field of a CSV file: text that a spreadsheet takes for a formula gets a quote before it."""
     if isinstance(item, str):
         content = text.clean(item)
         return f"'{content}" if content.startswith(_FORMULA) else content  # a spreadsheet would run it
@@ -84,6 +88,8 @@ def _field(item: str | int | float | None) -> str:
 
 def json_text(results: Results) -> str:
     """Return results.json: the rows of results.csv with all estimates, and everything else the report shows."""
+    from surpass.report.analysis_files import analyses
+
     data = {
         "name": results.name,
         "level": results.level,
@@ -93,6 +99,7 @@ def json_text(results: Results) -> str:
             for row in results.rows
         ],
         "agreement": [_flat(row) for row in results.agreement],
+        **analyses(results),
         "curves": [dataclasses.asdict(curve) for curve in results.curves],
         "findings": [dataclasses.asdict(finding) for finding in results.findings],
         "timings": [dataclasses.asdict(stage) for stage in results.stages],
@@ -104,11 +111,12 @@ def json_text(results: Results) -> str:
 
 def _estimates(row: Any) -> dict[str, Mapping[str, Any]]:  # Any: a row of any of the record types
     names = [field.name for field in dataclasses.fields(row)]
-    return {name: _estimate(item) for name in names if isinstance(item := getattr(row, name), Estimate)}
+    return {name: plain_estimate(item) for name in names if isinstance(item := getattr(row, name), Estimate)}
 
 
-def _estimate(item: Estimate) -> dict[str, Any]:
-    return {name: _rounded(v) if isinstance(v, float) else v for name, v in dataclasses.asdict(item).items()}
+def plain_estimate(item: Estimate) -> dict[str, Any]:
+    """Return an estimate as JSON holds it."""
+    return {name: rounded(v) if isinstance(v, float) else v for name, v in dataclasses.asdict(item).items()}
 
 
 def _flat(row: Any) -> dict[str, Any]:  # Any: as above

@@ -13,6 +13,7 @@ from itertools import groupby
 from surpass.report import text
 from surpass.report.blocks import Legend, Panel
 from surpass.report.headline import IN_DOMAIN, is_defined, is_scored
+from surpass.report.panels import entry
 from surpass.report.svg import WIDTH, Axis, Canvas, span
 from surpass.results import AgreementRow, Curve, ResultRow
 from surpass.stats import Estimate
@@ -27,24 +28,14 @@ _AGREEMENT = (
 )
 
 
-def _key(shape: str, style: str, words: str) -> Legend:
-    canvas = Canvas(14, 26)
-    if shape == "line":
-        canvas.path([(2, 7), (24, 7)], style=style)
-    else:
-        canvas.line((2, 7), (24, 7), style=f"bar {style}")
-        canvas.mark(13, 7, shape, style=style)
-    return Legend(canvas.markup(""), words)
-
-
 def ladder_legend(rows: Iterable[ResultRow], level: float) -> tuple[Legend, ...]:
     """Return the legend of `ladder` for these rows."""
     hollow = any(is_scored(row) and not is_defined(row) for row in rows)
     return (
-        _key("square", "floor", "floor"),
-        _key("circle", "student", "student"),
-        *((_key("circle", "student hollow", "student without a PGR"),) if hollow else ()),
-        _key("diamond", "ceiling", f"ceiling, each with its {text.percent(level)} interval"),
+        entry("square", "floor", "floor"),
+        entry("circle", "student", "student"),
+        *((entry("circle", "student hollow", "student without a PGR"),) if hollow else ()),
+        entry("diamond", "ceiling", f"ceiling, each with its {text.percent(level)} interval"),
     )
 
 
@@ -133,12 +124,12 @@ def _student(canvas: Canvas, axis: Axis, row: ResultRow, top: float) -> None:
 def trajectory_legend(curves: Sequence[Curve]) -> tuple[Legend, ...]:
     """Return the legend of `trajectory`: the lines, and the stopping rules that these curves name."""
     rules = dict.fromkeys(rule for curve in curves for rule in curve.chosen if rule in _CHOSEN)
-    marks = tuple(_key(_CHOSEN[rule], "chosen", f"stopped by {text.stopping(rule)}") for rule in rules)
+    marks = tuple(entry(_CHOSEN[rule], "chosen", f"stopped by {text.stopping(rule)}") for rule in rules)
     return (
-        _key("line", "student", "test score against ground truth"),
-        _key("line", "weak", "validation score against weak labels"),
-        _key("line", "floor dashed", "floor"),
-        _key("line", "ceiling dashed", "ceiling"),
+        entry("line", "student", "test score against ground truth"),
+        entry("line", "weak", "validation score against weak labels"),
+        entry("line", "floor dashed", "floor"),
+        entry("line", "ceiling dashed", "ceiling"),
         *marks,
     )
 
@@ -201,7 +192,7 @@ def _training_words(curves: Sequence[Curve]) -> str:
 
 def agreement_legend() -> tuple[Legend, ...]:
     """Return the legend of `agreement`."""
-    return tuple(_key(shape, style, words) for _, shape, style, words in _AGREEMENT)
+    return tuple(entry(shape, style, words) for _, shape, style, words in _AGREEMENT)
 
 
 def agreement(rows: Sequence[AgreementRow]) -> Panel:

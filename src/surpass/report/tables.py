@@ -63,7 +63,7 @@ def scores(results: Results, rows: Sequence[ResultRow], *, caption: str, splits:
     anchors = key_anchors(results)
     lines = []
     for row in rows:
-        names = (Cell(row.method), *((Cell(_split(row.split)),) if splits else ()))
+        names = (Cell(row.method), *((Cell(split_name(row.split)),) if splits else ()))
         student = score(row.student, href=f"#{anchors[subject(row)]}")
         beside = marks(results, row)
         guard = Cell("", marks=beside) if beside else _NONE
@@ -73,7 +73,8 @@ def scores(results: Results, rows: Sequence[ResultRow], *, caption: str, splits:
     return Table(caption, columns, tuple(lines), True, len(heads), tuple(map(_group, rows)))
 
 
-def _split(name: str) -> str:
+def split_name(name: str) -> str:
+    """Return a test split in words."""
     return name if name == IN_DOMAIN else f"shifted: {name.removeprefix('shift:')}"
 
 
@@ -99,7 +100,7 @@ def stopping(results: Results, rows: Sequence[ResultRow]) -> Table:
 def agreement(rows: Sequence[AgreementRow], level: float) -> Table:
     """Return agreement overall, and where the supervisor is right or wrong."""
     lines = tuple(
-        (Cell(row.method), Cell(_split(row.split)), *map(score, (row.overall, row.when_right, row.when_wrong)))
+        (Cell(row.method), Cell(split_name(row.split)), *map(score, (row.overall, row.when_right, row.when_wrong)))
         for row in rows
     )
     heads = ("Method", "Split", "All rows", "Supervisor right", "Supervisor wrong")
@@ -111,7 +112,7 @@ def undefined(rows: Sequence[ResultRow]) -> Table:
     """Return every row without a PGR, with its gap and the reason; stopping rules that share these share a line."""
     found: dict[tuple[tuple[str, str], tuple[Cell, ...]], list[str]] = {}
     for row in rows:
-        names = (Cell(row.method), Cell(_split(row.split)), Cell(text.metric(row.metric)))
+        names = (Cell(row.method), Cell(split_name(row.split)), Cell(text.metric(row.metric)))
         line = (*names, score(row.gap), Cell(why_undefined(row)))
         found.setdefault((_group(row), line), []).append(text.stopping(row.stopping))
     lines = tuple((*line, Cell(", ".join(rules))) for (_, line), rules in found.items())

@@ -1,0 +1,250 @@
+"""The analyses that come with every run: errors by confidence, calibration, student sizes, ways to use a backbone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from surpass.artifacts import positions
+from surpass.diagnostics import calibration, climb, closed, error_shares
+from surpass.metrics import for_kind
+from surpass.models.base import Model
+from surpass.registry import REGISTRIES
+from surpass.results import (
+    AgreementRow,
+    CalibrationRow,
+    ErrorRow,
+    LadderRow,
+    ResultRow,
+    Rung,
+    SaliencyRow,
+    Way,
+)
+from surpass.shelf import Scored, Trained, names, run_of, scored_splits
+from surpass.spec import key
+from surpass.stats import Run
+from surpass.study import Study
+
+Seeds = Sequence[Scored]
+"""The cells of one task, pair and route that finished, one per seed."""
+
+Scores = Mapping[tuple[str, ...], ResultRow]
+Shares = Mapping[tuple[str, ...], AgreementRow]
+
+FROZEN, TUNED = "probe on frozen features", "finetuned"
+PROMPTED, ASKED = "prompted with examples", "prompted without examples"
+
+
+class Analyses(NamedTuple):
+    """What is said of a study beside its scores; each empty where it has nothing to say."""
+
+    errors: tuple[ErrorRow, ...]
+    calibration: tuple[CalibrationRow, ...]
+    ladders: tuple[LadderRow, ...]
+    saliency: tuple[SaliencyRow, ...]
+
+
+def analyse(
+    study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow], agreement: Sequence[AgreementRow]
+) -> Analyses:
+    """Return the analyses of a study's scored cells, read by its stopping rule; `rows` and `agreement` are their scores."""
+    classes = [group for group in groups if group[0].splits.target == "classification"]
+    return Analyses(
+        tuple(row for group in classes for row in _errors(study, group)),
+        tuple(row for group in classes for row in _calibration(study, group)),
+        tuple(_ladders(study, groups, rows, agreement)),
+        tuple(_saliency(study, groups)),
+    )
+
+
+def _errors(study: Study, group: Seeds) -> Iterator[ErrorRow]:
+    for split in scored_splits(group[0]):
+        runs = [run_of(one, split, study.stopping) for one in group]
+        for place, found in enumerate(error_shares(runs, level=study.level)):
+            yield ErrorRow(
+                **names(group[0].cell),
+                split=split,
+                bin=place,
+                low=found.low,
+                high=found.high,
+                rows=found.rows,
+                wrong=found.wrong,
+                inheritance=found.inheritance,
+                correction=found.correction,
+                other=found.other,
+                new=found.new,
+            )
+
+
+def _calibration(study: Study, group: Seeds) -> Iterator[CalibrationRow]:
+    for split in scored_splits(group[0]):
+        runs = [run_of(one, split, study.stopping) for one in group]
+        for found in calibration(runs, level=study.level):
+            yield CalibrationRow(
+                **names(group[0].cell),
+                split=split,
+                role=found.role,
+                ece=found.ece,
+                brier=found.brier,
+                confidence=found.confidence,
+                overconfidence=found.overconfidence,
+                curve=found.curve,
+            )
+
+
+def _ladders(
+    study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow], agreement: Sequence[AgreementRow]
+) -> Iterator[LadderRow]:
+    """Yield the students of several sizes that share task, supervisor, family and method."""
+    scores = {(*_subject(row), row.metric, row.stopping): row for row in rows if row.split == "test"}
+    shares = {_subject(row): row for row in agreement if row.split == "test"}
+    found: dict[tuple[str, str, str, str], list[Seeds]] = {}
+    for group in groups:
+        told = names(group[0].cell)
+        found.setdefault((told["task"], told["weak"], _family(_model(group)), told["method"]), []).append(group)
+    for (task, weak, family, method), members in found.items():
+        sizes = [_parameters(member) for member in members]
+        sized = None not in sizes
+        if len(members) < 2 or (sized and len(set(sizes)) < 2):
+            continue
+        if sized:
+            members = [members[i] for i in sorted(range(len(members)), key=lambda i: sizes[i] or 0)]
+        metric = _primary(study, members[0])
+        rungs = tuple(_rung(study, member, metric, scores, shares) for member in members)
+        target = members[0][0].splits.target
+        shared = _shared(study, [members[0], members[-1]])
+        step = climb(*shared, metric=metric, classes=target == "classification", level=study.level) if shared else None
+        yield LadderRow(task, weak, family, method, metric, sized, rungs, *(step or (None, None, None, None)))
+
+
+def _subject(row: ResultRow | AgreementRow) -> tuple[str, ...]:
+    """Return what a row is about, in the order of `shelf.names`."""
+    return row.task, row.weak, row.strong, row.method
+
+
+def _model(group: Seeds) -> Model:
+    return group[0].cell.pair.strong
+
+
+def _family(model: Model) -> str:
+    """Return the model's family, with how much of it trains: only within it do sizes compare."""
+    return " ".join(filter(None, (_name(model), str(getattr(model, "tune", "")))))
+
+
+def _name(model: Model) -> str:
+    return REGISTRIES[model.family].display(model.kind)
+
+
+def _parameters(group: Seeds) -> int | None:
+    held = group[0].student.predictions.facts.get("parameters")
+    return None if held is None else round(float(held))
+
+
+def _primary(study: Study, group: Seeds) -> str:
+    return (study.metrics or for_kind(group[0].splits.target))[0]
+
+
+def _rung(study: Study, group: Seeds, metric: str, scores: Scores, shares: Shares) -> Rung:
+    name = tuple(names(group[0].cell).values())
+    row = scores.get((*name, metric, study.stopping)) or scores[*name, metric, "last"]
+    same = shares.get(name)
+    held = (same.overall, same.when_right, same.when_wrong) if same else (None, None, None)
+    return Rung(row.strong, _parameters(group), row.student, row.pgr, *held)
+
+
+def _shared(study: Study, members: Sequence[Seeds]) -> list[list[Run]]:
+    """Return for each member its runs on the seeds and in-domain test rows that all have; nothing when there are none."""
+    of_seed = [{one.cell.seed: one for one in member} for member in members]
+    found: list[list[Run]] = [[] for _ in members]
+    for seed in of_seed[0]:
+        if not all(seed in held for held in of_seed):
+            continue
+        tests = [held[seed].splits.part("test").ids for held in of_seed]
+        ids = sorted(set(tests[0]).intersection(*tests[1:]))
+        for runs, held, test in zip(found, of_seed, tests, strict=True):
+            if ids:
+                rows = positions(test, ids, what="these test rows")
+                runs.append(_taken(run_of(held[seed], "test", study.stopping), rows))
+    return found if found[0] else []
+
+
+def _taken(run: Run, rows: npt.NDArray[np.int64]) -> Run:
+    held = (run.labels, run.groups, run.student, run.floor, run.ceiling)
+    return Run(*(np.asarray(part)[rows] for part in held))
+
+
+def _saliency(study: Study, groups: Sequence[Seeds]) -> Iterator[SaliencyRow]:
+    """Yield the backbones that one supervisor's labels are used with in more than one way."""
+    found: dict[tuple[str, str, str, str], list[Seeds]] = {}
+    for group in groups:
+        model, told = _model(group), names(group[0].cell)
+        if _way(model, group[0].student) and hasattr(model, "backbone"):
+            place = (told["task"], told["weak"], str(model.backbone), str(getattr(model, "digest", "")))
+            found.setdefault(place, []).append(group)
+    for (task, weak, backbone, _), members in found.items():
+        if len({_way(_model(member), member[0].student) for member in members}) < 2:
+            continue
+        if shared := _shared(study, members):
+            name = backbone.partition(":")[2].rstrip("/").rpartition("/")[2].partition("@")[0]
+            metric = _primary(study, members[0])
+            yield SaliencyRow(task, weak, name, metric, *_ways(study, members, shared, metric))
+
+
+def _way(model: Model, student: Trained) -> str:
+    """Return how a fit uses its backbone; nothing for models without one."""
+    if student.fit.reprobe:
+        return f"{TUNED}, then a probe on ground truth"
+    if _name(model) == "prompt":
+        return PROMPTED if getattr(model, "shots", 1) else ASKED
+    return {"probe": FROZEN, "hf": TUNED}.get(_name(model), "")
+
+
+class _Draft(NamedTuple):
+    """A way before it is scored: the fit of the first seed, and the predictions of all seeds in `Run.student`."""
+
+    what: str
+    strong: str
+    method: str
+    trained: int
+    runs: list[Run]
+
+
+def _drafts(members: Sequence[Seeds], shared: Sequence[Sequence[Run]]) -> list[_Draft]:
+    """Return each way once, those on ground truth first; a model that is asked without examples reads no labels at all."""
+    found: dict[str, _Draft] = {}
+    for gold in (True, False):
+        for member, runs in zip(members, shared, strict=True):
+            model, used = _model(member), member[0].ceiling if gold else member[0].student
+            what, told = _way(model, used), names(member[0].cell)
+            if what == ASKED:
+                place, trained = f"{ASKED} {told['strong']}", 0
+            else:
+                place, trained = key(used.fit), int(used.predictions.facts.get("trained_on", 0))
+                trained = getattr(model, "shots", trained)
+            if what in (FROZEN, TUNED, PROMPTED):
+                what = f"{what}, {'gold' if gold else 'weak'} labels"
+            scored = [Run(r.labels, r.groups, r.ceiling if gold else r.student, r.floor, r.ceiling) for r in runs]
+            # the way says already that a probe reads the finetuned model
+            method = "" if gold else dataclasses.replace(member[0].cell.route, reprobe=False).label()
+            found.setdefault(place, _Draft(what, told["strong"], method, trained, scored))
+    return list(found.values())
+
+
+def _ways(
+    study: Study, members: Sequence[Seeds], shared: Sequence[Sequence[Run]], metric: str
+) -> tuple[tuple[Way, ...], tuple[int, ...]]:
+    """Return each way to use the backbone, and which of them are the ends of the gap."""
+    drafts = _drafts(members, shared)
+    whats = [draft.what for draft in drafts]
+    ends = [whats.index(end) for end in (f"{FROZEN}, gold labels", f"{TUNED}, gold labels") if end in whats]
+    low, high = ([run.student for run in drafts[i].runs] for i in ends) if len(ends) == 2 else (None, None)
+    ways = []
+    for i, draft in enumerate(drafts):
+        found = closed(metric, draft.runs, lower=low, upper=high, level=study.level)
+        share = None if i in ends else found.share
+        ways.append(Way(draft.what, draft.strong, draft.method, draft.trained, found.score, share))
+    return tuple(ways), tuple(ends)
