@@ -12,6 +12,7 @@ from surpass.models.base import Model
 from surpass.route import Route
 from surpass.spec import Spec, describe_kind
 from surpass.splits import Data, make_splits
+from surpass.stages import Fit
 from surpass.study import Pair, Study
 from surpass.tasks.base import Task
 
@@ -121,9 +122,13 @@ def _members(weak: Spec) -> tuple[Spec, ...]:
 
 
 def _supervisor(weak: Spec) -> Model | None:
-    """Return the one model that labels the rows, or None when there is none or several."""
-    models = [part for part in _parts(weak) if isinstance(part, Model)]
-    return models[0] if len(models) == 1 else None
+    """Return the one model that labels the rows, or None when there is none or several; as `stages.supervisor_of`."""
+    if isinstance(weak, Fit):
+        return weak.model
+    if isinstance(weak, Model):
+        return weak
+    found = [_supervisor(source) for source in _members(weak)]
+    return found[0] if len(found) == 1 else None
 
 
 def _parts(spec: Spec) -> list[Model | LabelSource]:

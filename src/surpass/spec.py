@@ -287,7 +287,8 @@ def name_of(spec: Spec) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, Spec):
-        return name_of(value)
+        own = getattr(value, "label", None)  # what models, label sources, tasks and fits are called in tables
+        return str(own()) if own else name_of(value)
     if isinstance(value, tuple):
         return "+".join(_short(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

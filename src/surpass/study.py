@@ -14,7 +14,7 @@ from surpass.methods.base import Method
 from surpass.methods.soft import Soft
 from surpass.models.base import Model
 from surpass.route import Route, route_of
-from surpass.spec import Spec, field_problems, name_of, option
+from surpass.spec import Spec, describe_kind, field_problems, name_of, option
 from surpass.splits import Data
 from surpass.stages import Fit, Label, Stage
 from surpass.tasks.base import Task
@@ -195,9 +195,11 @@ def _cell(study: Study, task: Task, pair: Pair, route: Route, seed: int) -> Cell
 def bind(weak: Spec, data: Data, seed: int) -> Fit | LabelSource:
     """Return what labels the rows: a model becomes a fit on the `weak` rows, inside label sources too."""
 
-    def bound(part: Spec, **options: Any) -> Fit | LabelSource:
+    def bound(part: Spec, /, **options: Any) -> Fit | LabelSource:
         if isinstance(part, Model):
             return Fit(data=data, model=part, labels=Gold(split="weak"), seed=seed, **options)
+        if options:
+            raise SpecError(f"{describe_kind(part)} cannot be fitted again on other rows or weights; give a model.")
         if isinstance(part, Fit):
             return part
         if not isinstance(part, LabelSource):

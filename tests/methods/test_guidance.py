@@ -173,11 +173,19 @@ def test_ranking_of_too_few_weak_rows_is_finite(size, gold):
 
 
 def test_ranking_tells_hard_weak_labels_from_ground_truth():
-    weak = Targets.of("abc", np.eye(2)[[0, 1, 1]], gold=np.array([True, False, False]))
-    found = _prepared(Ranking(), weak).values.astype(np.float32)
-    assert found[0].tolist() == [1, 0]
-    assert (found[1:].max(axis=1) < 1).all()
-    assert found == pytest.approx(weak.values, abs=2e-6)
+    """One-hot weak labels are ranked with the others; one-hot ground truth is not, by its mark alone."""
+    hard = torch.eye(2)[[0, 1, 1, 0]]
+    marks = torch.tensor([True, False, False, False])
+    step = batch(2, size=4, targets=hard, gold=marks)
+    plain = [plain_cross_entropy(z, t) for z, t in zip(step.logits.tolist(), hard.tolist(), strict=True)]
+    found = losses(Ranking(pairs="hard"), step)
+    assert found[0] == pytest.approx(plain[0], rel=1e-4)
+    student = [_odds(probabilities(z)) for z in step.logits.tolist()]
+    pairs = {1: [(2, 0.5), (3, 1.0)], 2: [(1, 0.5), (3, 1.0)], 3: [(1, 0.0), (2, 0.0)]}  # P(i above j) for class 1
+    for i, others in pairs.items():
+        margins = [(student[i][1] - student[j][1], above) for j, above in others]
+        terms = [above * math.log1p(math.exp(-m)) + (1 - above) * math.log1p(math.exp(m)) for m, above in margins]
+        assert found[i] == pytest.approx(sum(terms) / 2, rel=1e-4)
 
 
 def test_ranking_reads_surely_ranked_others_exactly():

@@ -65,6 +65,10 @@ def test_published_quirk_cuts_between_fifth_places_are_not_looked_for():
     assert _slow_cut(scores, range(2, 19)) == 1.0
 
 
+def test_published_quirk_of_equal_cuts_the_last_wins():
+    assert threshold(np.repeat([0.0, 1.0, 2.0], 5)) == 2.0  # places 5 and 10 are as good
+
+
 def test_too_few_values_are_cut_at_their_median():
     assert threshold(np.array([0.1, 0.5, 0.2])) == 0.2
 
@@ -129,7 +133,7 @@ def test_aar_sums_the_z_scores_of_its_four_parts():
     near = [sorted(range(80), key=lambda j, i=i: distances[i, j])[:k] for i in range(80)]
     agreement = [np.mean([y[j] @ y[i] for j in near[i]]) for i in range(80)]
     density = [-np.mean([distances[i, j] for j in near[i]]) for i in range(80)]
-    entropy = -(y * np.log(y)).sum(axis=1)
+    entropy = -(y * np.log(np.maximum(y, 1e-300))).sum(axis=1)
     bump = np.exp(-0.5 * ((entropy - 0.5 * np.log(2)) / (0.25 * np.log(2))) ** 2)
     fitted = _slow_out_of_fold(x, y, weak.ids)
     score = sum((np.array(part) - np.mean(part)) / np.std(part) for part in (fitted, agreement, density, bump))

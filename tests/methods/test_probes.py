@@ -29,7 +29,9 @@ def _slow_nearest(queries, table, k, *, skip=None):
     """For each query the k nearest rows by Euclidean distance, row by row; `skip` leaves row i out for query i."""
     found = []
     for i, query in enumerate(queries):
-        distances = [(float(np.sqrt(((query - row) ** 2).sum())), j) for j, row in enumerate(table) if not (skip and j == i)]
+        distances = [
+            (float(np.sqrt(((query - row) ** 2).sum())), j) for j, row in enumerate(table) if not (skip and j == i)
+        ]
         found.append([j for _, j in sorted(distances)[:k]])
     return found
 
@@ -116,7 +118,9 @@ def test_ground_truth_is_never_dropped(method):
     assert _prepare(method, weak, given).ids == tuple(np.array(weak.ids)[weak.gold])
 
 
-@pytest.mark.parametrize("method", [Knn(action="relabel"), Logreg(action="relabel"), Topofilter(action="relabel", k_cc=5)])
+@pytest.mark.parametrize(
+    "method", [Knn(action="relabel"), Logreg(action="relabel"), Topofilter(action="relabel", k_cc=5)]
+)
 def test_ground_truth_is_never_relabelled(method):
     weak, given = _problem(2, gold=True)
     found = _prepare(method, weak, given)
@@ -206,7 +210,8 @@ def _slow_component(edges, rows):
     return max(({b for b in rows if b in reach[a] and a in reach[b]} for a in rows), key=len)
 
 
-def _slow_topofilter(values, table, k_cc, k_zeta, contamination):
+def _slow_topofilter(weak, table, k_cc, k_zeta, contamination):
+    values, gold = weak.values, set(np.flatnonzero(weak.gold).tolist())
     n, classes = values.shape
     near = _slow_nearest(table, table, k_cc, skip=True)
     labels = values.argmax(axis=1).tolist()
@@ -214,26 +219,29 @@ def _slow_topofilter(values, table, k_cc, k_zeta, contamination):
     for c in range(classes):
         edges = {i: near[i] for i in range(n) if labels[i] == c}
         core |= _slow_component(edges, list(edges))
+    core |= gold
     members = sorted(core)
     others = _slow_nearest(table[members], table[members], k_zeta, skip=True)
     d = np.abs(_slow_mean(values[members], others) - values[members]).sum(axis=1) / 2
-    m = max(0, round(contamination * n) - (n - len(members)))
-    dropped = {members[j] for j in sorted(range(len(members)), key=lambda j: -d[j])[:m]}
+    m = max(0, round(contamination * (n - len(gold))) - (n - len(members)))
+    ranked = [j for j in sorted(range(len(members)), key=lambda j: -d[j]) if members[j] not in gold]
+    dropped = {members[j] for j in ranked[:m]}
     return core, core - dropped
 
 
-@pytest.mark.parametrize(("classes", "k_cc", "contamination"), [(2, 8, 0.1), (2, 20, 0.3), (2, 3, 0.1), (5, 20, 0.6)])
-def test_topofilter_is_its_definition(classes, k_cc, contamination):
-    weak, given = _problem(classes)
+@pytest.mark.parametrize(("classes", "k_cc", "contamination"), [(2, 8, 0.1), (2, 20, 0.31), (2, 3, 0.1), (5, 20, 0.61)])
+@pytest.mark.parametrize("gold", [False, True])
+def test_topofilter_is_its_definition(classes, k_cc, contamination, gold):
+    weak, given = _problem(classes, gold=gold)
     table = given.features.astype(np.float64)
-    core, left = _slow_topofilter(weak.values, table, k_cc, 6, contamination)
+    core, left = _slow_topofilter(weak, table, k_cc, 6, contamination)
     method = Topofilter(k_cc=k_cc, k_zeta=6, contamination=contamination)
     assert _prepare(method, weak, given).ids == tuple(weak.ids[i] for i in sorted(left))
     assert 0 < len(core) < 60
     members = sorted(core)
     wanted = _slow_mean(weak.values[members], _slow_nearest(table, table[members], 6))
     relabelled = _prepare(Topofilter(action="relabel", k_cc=k_cc, k_zeta=6), weak, given)
-    assert relabelled.values == pytest.approx(wanted, abs=1e-9)
+    assert relabelled.values[~weak.gold] == pytest.approx(wanted[~weak.gold], abs=1e-9)
     predictor = Topofilter(action="predict", k_cc=k_cc, k_zeta=6).solve(weak, given.features)
     assert predictor(given.features) == pytest.approx(wanted, abs=1e-9)
 

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 
 from surpass.artifacts import Targets
-from surpass.errors import SpecError
+from surpass.computing import compute
+from surpass.errors import SpecError, StageError
+from surpass.labels.gold import Gold
 from surpass.methods._selection import best
 from surpass.methods.balance import Balance
 from surpass.methods.base import Given
 from surpass.methods.confident import Confident
 from surpass.methods.soft import Soft
+from surpass.models.sklearn import Sklearn
+from surpass.runtime import Runtime
+from surpass.splits import Data
+from surpass.stages import Fit, inputs_of
+from surpass.tasks.toy import Toy
 from surpass.testing import check_method
 from surpass.testing._methods import sample_weak
 
@@ -30,7 +37,9 @@ def test_confident_keeps_its_contract(options):
     check_method(Confident(**options))
 
 
-@pytest.mark.parametrize("options", [{}, {"strength": 0.5}, {"variant": "shift"}, {"variant": "shift", "strength": 0.3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"strength": 0.5}, {"variant": "shift"}, {"variant": "shift", "strength": 0.3}]
+)
 def test_balance_keeps_its_contract(options):
     check_method(Balance(**options))
 
@@ -82,8 +91,16 @@ def test_two_rules_at_once_are_refused():
         Confident(share=0.0)
 
 
-def test_nothing_sure_enough_keeps_nothing():
+def _computed(stage):
+    return compute(stage, [_computed(item) for item in inputs_of(stage)], Runtime())
+
+
+def test_a_rule_that_nothing_meets_fails_its_fit_in_words():
     assert _prepare(Confident(threshold=0.9), _weak([[0.6, 0.4], [0.3, 0.7]])).ids == ()
+    data = Data(task=Toy(rows=200), n_weak=30, n_transfer=40, n_val=10, n_test=10)
+    weak = Fit(data=data, model=Sklearn(), labels=Gold(split="weak"))
+    with pytest.raises(StageError, match=r"method/confident' kept none of 40 rows. Loosen its selection"):
+        _computed(Fit(data=data, model=Sklearn(), labels=weak, method=Confident(threshold=1.0)))
 
 
 def test_weak_classes_get_the_same_total_weight():
@@ -118,6 +135,12 @@ def test_shift_takes_the_mean_log_odds_out():
     wanted = [1 / (1 + math.exp(-(o - mean))) for o in odds]
     found = _prepare(Balance(variant="shift"), _weak([[1 - p, p] for p in y])).values
     assert found[:, 1] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_shift_does_not_count_ground_truth():
+    weak = _weak([[1.0, 0.0], [0.2, 0.8], [0.4, 0.6]], [True, False, False])
+    alone = _prepare(Balance(variant="shift"), weak.take(np.array([1, 2]))).values
+    assert _prepare(Balance(variant="shift"), weak).values == pytest.approx(np.vstack([[1.0, 0.0], alone]))
 
 
 def test_shift_evens_the_log_odds_of_every_pair_of_classes():

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import importlib.util
+import sys
 
 import numpy as np
 import pytest
@@ -67,14 +68,15 @@ def test_trust_finds_where_the_supervisor_is_blind(judge):
 
 
 def test_the_supervisors_own_training_rows_are_judged_out_of_fold():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(40, 200)), np.eye(2)[rng.integers(2, size=40)]  # nothing to learn, everything to remember
-    ids = [f"r{i:02}" for i in range(40)]
-    right = out_of_fold(x, y, ids, 5, 0.01).argmax(axis=1) == y.argmax(axis=1)
-    assert 0.25 < right.mean() < 0.75
-    labelled = Labelled(tuple(ids), y, x.astype(np.float32))
-    trust = Trust(judge="logistic").trust(labelled, x, y.argmax(axis=1), 0)
-    assert trust.mean() < 0.9  # in fold the head is right everywhere, and all would be trusted
+    ids, trust, right = [f"r{i:02}" for i in range(40)], [], []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        x, y = rng.normal(size=(40, 200)), np.eye(2)[rng.integers(2, size=40)]  # nothing to learn, much to remember
+        right.append(out_of_fold(x, y, ids, 5, 0.01).argmax(axis=1) == y.argmax(axis=1))
+        labelled = Labelled(tuple(ids), y, x.astype(np.float32))
+        trust.append(Trust(judge="logistic").trust(labelled, x, y.argmax(axis=1), 0))
+    assert 0.3 < np.mean(right) < 0.7
+    assert np.mean(trust) < 0.65  # in fold the head is right everywhere, and trust is its own odds: 0.87
 
 
 def test_a_head_that_is_always_right_ranks_by_its_own_odds():
@@ -160,6 +162,7 @@ def test_cleanlab_drops_what_the_package_names_from_out_of_fold_predictions():
 
 
 @needs_cleanlab
+@pytest.mark.filterwarnings("ignore:May not flag all label issues")
 def test_cleanlab_never_drops_ground_truth_and_bears_a_missing_class():
     weak, given, wrong = _flipped(seed=2)
     gold = dataclasses.replace(weak, gold=wrong)
@@ -169,7 +172,7 @@ def test_cleanlab_never_drops_ground_truth_and_bears_a_missing_class():
 
 
 def test_cleanlab_is_optional(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "cleanlab", None)  # Python's own mark of a module that is not there
     assert "pip install 'surpass[cleanlab]'" in (Cleanlab().problem() or "")
     monkeypatch.undo()
     assert (Cleanlab().problem() is None) == HAS_CLEANLAB

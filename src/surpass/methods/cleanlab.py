@@ -51,7 +51,7 @@ class Cleanlab(Method):
     def problem(self) -> str | None:
         """Return that cleanlab is missing, or None."""
         if importlib.util.find_spec("cleanlab") is None:
-            return "package 'cleanlab' is not installed, but the method of that name needs it. pip install 'surpass[cleanlab]'"
+            return "method 'cleanlab' needs the package of that name, which is not installed. pip install 'surpass[cleanlab]'"
         return None
 
     def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:

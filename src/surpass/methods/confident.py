@@ -6,11 +6,11 @@ Idea: a supervisor is right more often where it is sure, so train on those rows 
 
 Sources: thresholding in Burns et al. 2023 (arXiv 2312.09390, appendix B), which kept the top 5 to 20 % of each class and
 found that it helps only for weak labels near 60 % accuracy; safety-research/automated-w2s-research, baseline
-`train_only_on_confident_labels`, and keven980716/weak-to-strong-deception, which keep p > 0.75 or p < 0.25.
+`train_only_on_confident_labels`, which keeps p > 0.75 or p < 0.25; keven980716/weak-to-strong-deception has 0.75 too.
 
-What differs: a row at the threshold is kept, where those codes compare strictly; the share of a class is rounded up, so
-that no class vanishes; for more than two classes the same rule reads the largest probability, which is at least 1/C. Rows
-of ground truth stay. The threshold (or share) is the only parameter; threshold 0 and share 1 are `soft`.
+What differs: a row at the threshold is kept; the share of a class is rounded up, so that no class vanishes; for more than
+two classes the same rule reads the largest probability, which is at least 1/C. Rows of ground truth stay. The threshold
+(or share) is the only parameter; threshold 0 and share 1 are `soft`.
 """
 
 from __future__ import annotations

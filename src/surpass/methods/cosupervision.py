@@ -12,11 +12,11 @@ Source: Co-Supervised Learning (arXiv 2402.15505; repository YuejiangLIU/csl); t
 mlbio-epfl/raven (`student_teacher_agreement`). A tie goes to the member that stands first.
 
 What differs: there a hierarchy of layers holds more and narrower specialists each, and the one whose classes hold the
-student's prediction is taken; here all rounds have the same members and need not know what each is for. There the number of
+student's prediction is taken; here all turns have the same members and need not know what each is for. There the number of
 rows with a label among the top classes says how many to keep, those on which the student's loss is least; here these rows
 themselves are kept, which for two classes and top 1 is the same. The student is solved exactly (scikit-learn, penalty
 l2 / 2 ||W||^2 per row on standardized features) instead of by ten epochs of Adam, and the strong model is fitted to the
-labels of the last round. Ground truth is kept as it is. `top` matters most: 3 of 1,000 classes is published; with `top` at
+labels of the last turn. Ground truth is kept as it is. `top` matters most: 3 of 1,000 classes is published; with `top` at
 the number of classes nothing is left out.
 """
 
@@ -41,19 +41,19 @@ class Cosupervision(Method):
     """The labels of the most plausible member of an ensemble, row by row, without rows whose label is not plausible.
 
     Attributes:
-        rounds: how often members are chosen.
+        turns: how often members are chosen (`rounds` is a word of routes).
         top: how many of the student's most probable classes are plausible.
         l2: penalty of the student; see model `probe`.
     """
 
     wants: ClassVar[frozenset[Need]] = frozenset({"features", "members"})
 
-    rounds: int = option(3, low=1)
+    turns: int = option(2, low=1)
     top: int = option(1, low=1)
     l2: float = option(0.3, above=0.0)
 
     def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
-        """Return the chosen labels of the rows kept in the last round."""
+        """Return the chosen labels of the rows kept in the last turn."""
         if given.features is None or given.members is None:
             raise ValueError("method 'cosupervision' needs features and members")
         order = np.argsort(np.array(weak.ids))  # the head is solved in one order, however the rows come
@@ -61,7 +61,7 @@ class Cosupervision(Method):
         deviation = vectors.std(axis=0)
         vectors = (vectors - vectors.mean(axis=0)) / np.where(deviation > 1e-12, deviation, 1.0)
         values, kept = weak.values, np.ones(len(weak.ids), dtype=bool)
-        for _ in range(self.rounds):
+        for _ in range(self.turns):
             rows = order[kept[order]]
             student = self._student(vectors, values, weak.weight, rows)
             if student is None:

@@ -9,9 +9,9 @@ second opinion: use it to drop weak labels, to replace them, or as the student i
 - `relabel`: train on p in place of y.
 - `predict`: p is the student; the strong model is not trained.
 
-Source: EleutherAI/w2s (probe.py) and its blog, with k 50 and contamination 0.1; published as no better than plain
-training on most of 21 datasets, and worse above k = 50. Their quirk is kept: a row counts among its own neighbours, which
-softens every disagreement; `itself: false` leaves it out.
+Source: EleutherAI/w2s (probe.py) and its blog, with k 50 and contamination 0.1; published as worse than plain training on
+many datasets and better on a few, and as mostly worse above k = 50. Their quirk is kept: a row counts among its own
+neighbours, which softens every disagreement; `itself: false` leaves it out.
 
 What differs: validation labels stay as they are (they filter those too); a code comment there says cosine, but the code
 measures Euclidean distance, and so do we. More than two classes, which the source does not define, compare by the total

@@ -17,6 +17,9 @@ are (they filter those too). More than two classes, which their probes do not se
 the total variation sum_c |p_c - y_c| / 2. Ground truth is learned from, but never dropped or replaced, and n counts the
 other rows. `l2` matters most, and since features are not normalized its right size depends on theirs. contamination 0
 with `filter` is `soft`.
+
+A small l2 leaves X'(p - y) near 0, so a linear student on the same features has the same gradient from p as from y: `relabel`
+then changes nothing for it. It is for students that are finetuned.
 """
 
 from __future__ import annotations

@@ -8,13 +8,15 @@ contradict their surroundings within it, are suspect.
 2. Within C, d_i = |y_i - mean y of the k_zeta nearest others in C|. Drop the m rows of the largest d, with m = max(0,
    round(contamination * n) - dropped by step 1).
 
-- `filter`: train on what is left. - `relabel`: train on p. - `predict`: p is the student, with
+- `filter`: train on what is left.
+- `relabel`: train on p in place of y.
+- `predict`: p is the student; the strong model is not trained.
 
     p(x) = mean of y over the k_zeta rows of C nearest to x (step 2 does not enter)
 
 Source: EleutherAI/w2s (topo.py, after Wu et al. 2020, "A Topological Filter for Learning with Label Noise", arXiv
 2012.04835), with k_cc and k_zeta 50, contamination 0.1, Euclidean distance, features as they are. Quirks kept: a row's
-edges go to rows of any class; step 1 may drop any number of rows (over 10 % on 7 of 21 datasets) and step 2 then drops
+edges go to rows of any class; step 1 may drop any number of rows (over 10 % on 7 datasets) and step 2 then drops
 none; relabelling lets a row of C count among its own neighbours, as the filter does not.
 
 What differs: validation labels stay as they are; a class that no label names adds nothing to C, and of components of

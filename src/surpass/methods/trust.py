@@ -5,16 +5,18 @@ small network is fitted on the labelled rows to predict "the label is right"; th
 
     trust_i = P(label i is right | supervisor features of i, log odds of label i);   weighted BCE: right and wrong count alike
 
-Source: the neural trust function of Uzunoglu, Zhang and Khashabi 2026 (arXiv 2606.01000): an MLP on the teacher's last
-hidden state, trained on the labelled split; they keep the top rows and report 95.9 to 103.5 % of the gap recovered on
-five question sets. A chain of them is `through` in a study.
+Source: the neural trust function of Uzunoglu, Zhang and Khashabi 2026 (arXiv 2606.01000), read in summaries: an MLP on
+the teacher's last hidden state, trained on labelled rows, whose top rows are kept. Second hand: 95.9 to 103.5 % of the
+gap recovered on five question sets. A chain of them is `through` in a study.
 
-What differs: their labelled rows are not those of the teacher. Ours are, and on its own training rows a supervisor is
-right too often. So a logistic head on the supervisor's frozen features is refitted out of fold; the judge learns where
-*its* labels are right, and is then asked about the supervisor's. The log odds that this head gives to the label in
-question are one more input (without them `judge: logistic` could not see a margin). The weighting is by repeating rows of
-the rarer outcome. Ground truth stays, with trust 1. When the refitted head is always right, or always wrong, its log odds
-rank the rows. `share` matters most; 1 with `filter` is `soft`.
+What differs: our labelled rows are those the supervisor was fitted on, where its own labels are right too often. So a
+logistic head on the supervisor's frozen features is refitted out of fold; the judge learns where *its* labels are right,
+and is then asked about the supervisor's. The log odds that this head gives to the label in question are one more input,
+and the k features are divided by sqrt k beside it: a few hundred labelled rows say little about hundreds of features. On
+two draws of movie-reviews (300 labelled rows, 384 features) the AUROC of trust for "this label is right" was 0.54 and
+0.55 with all inputs alike, 0.70 with features so scaled and l2 0.03, and 0.70 for the log odds alone. The weighting is by
+repeating rows of the rarer outcome. Ground truth stays, with trust 1. When the refitted head is always right, or always
+wrong, its log odds rank the rows. `share` matters most, then l2; share 1 with `filter` is `soft`.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from surpass.methods.base import Given, Labelled, Method, Need
 from surpass.spec import option
 
 EDGE = 1e-6
+HEAD_L2 = 0.15  # half of the probe's 0.3, which has a half before its penalty
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ class Trust(Method):
         judge: a network with one hidden layer, or a logistic regression.
         hidden: width of the network.
         folds: in which the supervisor's head is refitted.
-        l2: penalty of that head and of the judge, per row and without a half, on standardized features.
+        l2: penalty of the judge's weights, per row and without a half before it.
     """
 
     wants: ClassVar[frozenset[Need]] = frozenset({"supervisor_features"})
@@ -57,7 +60,7 @@ class Trust(Method):
     judge: Literal["mlp", "logistic"] = "mlp"
     hidden: int = option(64, low=1)
     folds: int = option(5, low=2)
-    l2: float = option(0.15, above=0.0)
+    l2: float = option(0.03, above=0.0)
 
     def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         """Return the trusted rows, or all rows weighted."""
@@ -84,15 +87,14 @@ class Trust(Method):
         order = by_id(labelled.ids)
         known, gold = labelled.supervisor_features[order].astype(np.float64), labelled.gold[order]
         ids = [labelled.ids[i] for i in order]
-        said = out_of_fold(known, gold, ids, self.folds, self.l2)
-        head = Logistic.fit(standardized(known, known), gold, self.l2)
+        said = out_of_fold(known, gold, ids, self.folds, HEAD_L2)
+        head = Logistic.fit(standardized(known, known), gold, HEAD_L2)
         odds = _log_odds(said, said.argmax(axis=1))
         asked = _log_odds(head(standardized(table, known)), labels)
         right = said.argmax(axis=1) == gold.argmax(axis=1)
         if right.all() or not right.any():
             return np.asarray(1 / (1 + np.exp(-asked)))
-        inputs, reference = np.column_stack([table, asked]), np.column_stack([known, odds])
-        return self._judged(standardized(inputs, reference), standardized(reference, reference), right, seed)
+        return self._judged(_inputs(table, asked, known, odds), _inputs(known, odds, known, odds), right, seed)
 
     def _judged(self, asked: Values, known: Values, right: NDArray[np.bool_], seed: int) -> Values:
         """Return P(right) of the asked rows by a judge fitted on the known ones."""
@@ -112,6 +114,12 @@ class Trust(Method):
             warnings.simplefilter("ignore", ConvergenceWarning)
             network.fit(known[rows], outcome)
         return np.asarray(np.clip(network.predict_proba(asked)[:, 1], EDGE, 1 - EDGE))
+
+
+def _inputs(table: Values, odds: Values, known: Values, known_odds: Values) -> Values:
+    """Return what the judge reads, (n, k + 1): by the known rows, all features together vary as much as the log odds do."""
+    features = standardized(table, known) / np.sqrt(table.shape[1])
+    return np.column_stack([features, standardized(odds, known_odds)])
 
 
 def _log_odds(probs: Values, labels: NDArray[np.int64]) -> Values:
