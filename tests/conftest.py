@@ -97,7 +97,8 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     words = sorted(
-        {word for text in sample_splits(5).rows.inputs for word in str(text).split()} | {"a", "second", "text"}
+        {word for text in sample_splits(5).rows.inputs for word in str(text).split()}
+        | {"a", "second", "text", *"01234"}
     )
     vocabulary = {word: i for i, word in enumerate(["<pad>", "<unk>", *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))

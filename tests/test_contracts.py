@@ -58,7 +58,7 @@ def test_method(name):
 def test_model(name, request):
     cls = MODELS.get(name)
     fields = {field.name for field in dataclasses.fields(cls)}
-    options: dict[str, Any] = {key: value for key, value in QUICK.items() if key in fields}
+    options: dict[str, Any] = {key: value for key, value in QUICK.items() if key in fields and cls.learns}
     if "backbone" in fields and not cls.reads_features:
         options["backbone"] = request.getfixturevalue("tiny_backbone")
     testing.check_model(name, **options)

@@ -8,12 +8,10 @@ import pytest
 import tiny
 import torch
 
-from surpass.artifacts import Targets, take
-from surpass.errors import AssetError, DataError, SpecError, StageError
-from surpass.methods.base import Method, cross_entropy
+from surpass.artifacts import Targets
+from surpass.errors import AssetError, DataError, SpecError
 from surpass.methods.logconf import LogConf
-from surpass.methods.soft import Soft
-from surpass.models import _backbone, _classifier, _lower, _trainer
+from surpass.models import _backbone, _classifier, _trainer
 from surpass.models.hf import HF
 from surpass.runtime import Runtime
 
@@ -77,113 +75,6 @@ def test_lora_start_matters_and_moves(llama):
     one = _weights(_hf(llama, tune="lora", epochs=1, batch_size=32).fit(tiny.work(), Runtime()))
     two = _weights(_hf(llama, tune="lora", epochs=3, batch_size=8).fit(tiny.work(), Runtime()))
     assert all(not torch.equal(one[name], two[name]) for name in one if "lora_A" in name)
-
-
-@pytest.mark.parametrize("tune", [TUNES[0], TUNES[2]], ids=str)
-@pytest.mark.parametrize("method", [Soft(), *LOGCONFS], ids=lambda m: getattr(m, "variant", "soft"))
-def test_one_micro_batch_equals_four_and_sixteen(llama, tune, method):
-    """The accumulation trap: a step of 16 rows is one step however it is cut; its gradient is neither 4 times larger
-    nor made of other thresholds. 40 rows leave an incomplete last step in both epochs."""
-    work = tiny.work(40, method=method)
-    fits = [_hf(llama, **tune, clip=0.0).fit(work, Runtime(tokens_per_batch=tokens)) for tokens in (100_000, 48, 1)]
-    for other in fits[1:]:
-        assert other.watched == pytest.approx(fits[0].watched, abs=2e-4)
-        for name, value in _weights(fits[0]).items():
-            assert torch.allclose(_weights(other)[name], value, atol=2e-4), name
-
-
-@pytest.mark.parametrize("method", [Soft(), *LOGCONFS], ids=lambda m: getattr(m, "variant", "soft"))
-def test_gradient_of_a_step_by_hand(llama, method):
-    """One SGD-like look: the gradient that the trainer accumulates is that of the mean over the step's rows."""
-    work = tiny.work(16, method=method)
-    found = []
-    for tokens in (100_000, 20):
-        runtime = Runtime(tokens_per_batch=tokens)
-        model, trainer = _single_step(llama, work, runtime)
-        trainer.training_step(model, {"rows": torch.arange(16)})
-        found.append(model.head.weight.grad.clone())
-        model.zero_grad()
-    logits, _ = model(_tokens(model, work).batch(range(16), torch.device("cpu")))
-    cross_entropy(logits, torch.tensor(work.targets.values).float()).mean().backward()
-    assert torch.allclose(found[0], found[1], atol=1e-6)
-    assert torch.allclose(found[0], model.head.weight.grad, atol=1e-6)  # logconf is soft in its very first step
-
-
-def _tokens(model, work):
-    return _backbone.tokenize(model.backbone, work.inputs, 64)
-
-
-def _single_step(reference, work, runtime):
-    from surpass.models._steps import Goal, StepLoss
-
-    backbone = _backbone.load(reference, "", "fp32", runtime)
-    model = _trainer.seeded(lambda: _classifier.Classifier(backbone, _shape()), 0)
-    goal = Goal.of(work.targets, "classification")
-    plan = _hf(reference)._plan(0)
-    trainer = _trainer.StepTrainer(
-        model=model,
-        rows=model.prepare(work.inputs, runtime, keep=False),
-        loss=StepLoss(goal, work.method, 16, 10),
-        plan=plan,
-        runtime=runtime,
-        args=None,
-    )
-    trainer.create_optimizer_and_scheduler(10)
-    return model, trainer
-
-
-@pytest.mark.parametrize("family", ["llama", "bert"])
-@pytest.mark.parametrize("tune", [TUNES[2], TUNES[3]], ids=str)
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_cached_lower_layers_give_the_trajectory_of_the_plain_path(request, monkeypatch, family, tune, precision):
-    reference = request.getfixturevalue(family)
-    work, model = tiny.work(40, method=LogConf()), _hf(reference, precision=precision, **tune)
-    cached = model.fit(work, Runtime())
-    monkeypatch.setattr(_lower, "KEPT_BYTES", 0)
-    lean = model.fit(work, Runtime())  # lower layers apart from the upper ones, but not kept
-    monkeypatch.setattr(_lower, "can_skip", lambda backbone, depth: False)
-    plain = model.fit(work, Runtime())  # the whole model, as for an unknown architecture
-    assert cached.model.skips
-    assert not plain.model.skips
-    close = 1e-5 if precision == "fp32" else 3e-2
-    assert lean.watched == pytest.approx(cached.watched, abs=close)
-    assert plain.watched == pytest.approx(cached.watched, abs=close)
-    assert plain.predict(work.inputs) == pytest.approx(cached.predict(work.inputs), abs=close)
-
-
-def test_lower_layers_run_once_for_all_fits_of_a_process(llama):
-    runtime, model = Runtime(), _hf(llama, tune="lora", layers=1)
-    backbone = _backbone.load(llama, "", "fp32", runtime)
-    ran: list[int] = []
-    backbone.stack[0].register_forward_hook(lambda *call: ran.append(len(call[1][0] if call[1] else "")))
-    work = tiny.work()
-    first = model.fit(work, runtime)
-    once = len(ran)
-    second = model.fit(dataclasses.replace(work, method=LogConf()), runtime)
-    first.predict(work.inputs)
-    second.predict(work.watch)
-    probes = len(ran) - once  # each fit tries on two rows whether the lower layers can be skipped
-    assert probes <= 3
-    assert sum(name[0] == "lower" for name in runtime.memo) == 2  # training rows and watched rows
-
-
-def test_kept_states_are_bounded(llama, monkeypatch):
-    monkeypatch.setattr(_lower, "KEPT_BYTES", 60_000)
-    runtime = Runtime()
-    for seed in range(4):
-        inputs, _ = tiny.texts(40, seed=seed)
-        _hf(llama, tune="lora", layers=1, epochs=1).fit(dataclasses.replace(tiny.work(40), inputs=inputs), runtime)
-        held = sum(t.nbytes for name, states in runtime.memo.items() if name[0] == "lower" for t in states)
-        assert 0 < held <= 60_000
-
-
-def test_result_does_not_depend_on_what_ran_before(llama):
-    """bf16 rounds by the shape of a batch, so states are shared by whole blocks of rows, never row by row."""
-    model, work = _hf(llama, tune="lora", layers=1, precision="bf16"), tiny.work(40)
-    runtime = Runtime()
-    other = dataclasses.replace(work, inputs=take(work.inputs, np.arange(20)), targets=work.targets.take(np.arange(20)))
-    model.fit(other, runtime).predict(work.inputs)
-    assert np.array_equal(model.fit(work, runtime).watched, model.fit(work, Runtime()).watched)
 
 
 @pytest.mark.parametrize("family", ["llama", "bert"])
@@ -255,54 +146,6 @@ def test_rows_of_weight_zero_change_nothing(llama):
     ]
     assert np.array_equal(both[0].watched, both[1].watched)
     assert not np.array_equal(both[0].watched, _hf(llama).fit(work, Runtime()).watched)
-
-
-def test_evaluation_never_feeds_the_window(llama):
-    """More readings, same training: with the running median of `eleuther` this would differ at the first leak."""
-    work = tiny.work(40, method=LogConf(variant="eleuther", strength=1.0))
-    fits = [_hf(llama, points=points, epochs=6).fit(work, Runtime()) for points in (1, 18)]
-    assert np.array_equal(fits[0].watched[-1], fits[1].watched[-1])
-
-
-def test_methods_see_the_step(llama):
-    seen = []
-
-    class Spy(Method):
-        @property
-        def batch_statistics(self) -> bool:
-            return True
-
-        def loss(self, batch, progress):
-            seen.append((batch, progress))
-            return cross_entropy(batch.logits, batch.targets)
-
-    work = tiny.work(20, method=Spy())
-    gold = dataclasses.replace(work, targets=dataclasses.replace(work.targets, gold=np.arange(20) < 5))
-    _hf(llama, epochs=1, batch_size=8).fit(gold, Runtime())
-    sizes = [len(batch.step_probs) for batch, _ in seen]
-    assert sizes == [8, 8, 4]
-    assert [len(batch.recent_probs) for batch, _ in seen] == [0, 8, 8]
-    assert [progress for _, progress in seen] == pytest.approx([0, 1 / 3, 2 / 3])
-    assert [batch.step for batch, _ in seen] == [0, 1, 2]
-    assert sum(int(batch.gold.sum()) for batch, _ in seen) == 5
-    for batch, _ in seen:
-        assert torch.allclose(torch.softmax(batch.logits.detach(), -1), batch.step_probs[batch.rows], atol=1e-6)
-        assert torch.equal(batch.step_targets[batch.rows], batch.targets)
-        assert batch.hidden.shape == (len(batch.rows), 32)
-    assert torch.equal(seen[1][0].recent_probs, seen[0][0].step_probs)
-
-
-def test_dropout_does_not_depend_on_the_cut(llama):
-    work = tiny.work(32)
-    fits = [_hf(llama, dropout=0.3).fit(work, Runtime(tokens_per_batch=tokens)).watched for tokens in (100_000, 1)]
-    assert fits[0] == pytest.approx(fits[1], abs=2e-4)
-    assert not np.allclose(fits[0], _hf(llama).fit(work, Runtime()).watched, atol=1e-4)
-
-
-def test_backbone_dropout_stays_off(bert):
-    work = tiny.work(32)
-    fits = [_hf(bert).fit(work, Runtime(tokens_per_batch=tokens)).watched for tokens in (100_000, 1)]
-    assert fits[0] == pytest.approx(fits[1], abs=2e-4)
 
 
 def test_pairs_and_pooling(bert, llama):
@@ -398,24 +241,6 @@ def test_fused_adapters_equal_those_of_peft(llama):
     assert rounded[0] < 1.3 * rounded[1]  # no worse than peft in bf16
 
 
-def test_loss_that_is_no_number_names_step_and_rate(llama):
-    class Broken(Method):
-        def loss(self, batch, progress):
-            return cross_entropy(batch.logits, batch.targets) * (float("nan") if batch.step == 2 else 1.0)
-
-    with pytest.raises(StageError, match=r"loss is nan at step 3 of 6, with learning rate 0\.00"):
-        _hf(llama, epochs=3).fit(tiny.work(32, method=Broken()), Runtime())
-
-
-def test_statistics_that_were_not_declared_are_empty(llama):
-    class Undeclared(Method):
-        def loss(self, batch, progress):
-            assert len(batch.step_probs) == 0
-            return cross_entropy(batch.logits, batch.targets)
-
-    _hf(llama, epochs=1).fit(tiny.work(method=Undeclared()), Runtime())
-
-
 def test_bad_specs_and_folders(llama, tmp_path):
     with pytest.raises(SpecError, match="tune='top' needs `layers`"):
         HF(backbone=llama, tune="top")
@@ -448,7 +273,7 @@ def test_nothing_is_printed_or_left_behind(llama, capfd, tmp_path, monkeypatch):
 
 def test_encoder_and_can(llama):
     model = _hf(llama, max_length=40).resolve()
-    assert model.can == {"custom_loss", "features"}
+    assert model.can == {"custom_loss", "features", "hidden", "pretrained"}
     assert (model.encoder().max_length, model.encoder().layer) == (40, "middle")
     assert model.encoder().digest == model.digest != ""
 

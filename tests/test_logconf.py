@@ -136,7 +136,7 @@ def test_extreme_and_equal_logits_stay_finite(variant):
     probs = torch.softmax(logits.detach(), dim=-1)
     targets = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.3, 0.7]])
     gold, rows = torch.zeros(4, dtype=torch.bool), torch.arange(4)
-    batch = Batch(logits, targets, gold, None, rows, probs, targets, probs[:0], 500, torch.zeros(4, 0))
+    batch = Batch(logits, targets, gold, None, rows, probs, targets, gold, probs[:0], 500, torch.zeros(4, 0))
     loss = LogConf(variant=variant).loss(batch, 0.9)
     loss.sum().backward()
     assert torch.isfinite(loss).all()

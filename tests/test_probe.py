@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
@@ -208,3 +209,28 @@ def test_what_it_can_and_reads():
     encoder = _probe(layer=4, pool="mean", max_length=33).encoder()
     assert (encoder.layer, encoder.pool, encoder.max_length, encoder.precision) == (4, "mean", 33, "fp32")
     assert Probe.reads_features
+
+
+def test_what_a_loss_trains_beside_the_head_moves_with_it_and_starts_from_the_seed():
+    """The companion here is a gate on each row's loss; a third party's method may bring any module."""
+    made = []
+
+    class Gated(Method):
+        def companion(self, width, columns):
+            made.append(torch.nn.Linear(width, 1))
+            made[-1].start = made[-1].weight.detach().clone()
+            return made[-1]
+
+        def loss(self, batch, progress):
+            gate = batch.companion(batch.hidden)[:, 0]
+            return cross_entropy(batch.logits, batch.targets) * torch.exp(gate) - gate
+
+    before = torch.get_rng_state()
+    probe = _probe(solver="adam", epochs=3, batch_size=16)
+    first, again, other = (_fit(probe, _work(seed=seed, method=Gated())).predict(_work().watch) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert torch.equal(made[0].start, made[1].start)
+    assert not torch.equal(made[0].start, made[2].start)
+    assert (made[0].weight != made[0].start).all()
+    assert torch.equal(before, torch.get_rng_state())

@@ -107,7 +107,7 @@ def test_a_second_method_trains_only_its_own_students(small_study, store):
     run(small_study(seeds=2), store=store)
     made, outcomes = run(small_study(seeds=2, methods=(Soft(), Hard())), store=store)
     done = {outcome.key for outcome in outcomes if outcome.status == "done"}
-    assert done == {key(cell.student) for cell in cells(made.study) if cell.method == Hard()}
+    assert done == {key(cell.student) for cell in cells(made.study) if cell.route.method == Hard()}
 
 
 def test_progress_hears_every_stage_once(small_study, store):
@@ -183,7 +183,7 @@ def test_a_failure_skips_what_needs_it_and_nothing_else(jobs, small_study, store
             assert (label.status, label.error) == ("failed", "ZeroDivisionError: no labels today")
             assert "in compute" in label.trace
             assert (student.status, student.error) == ("skipped", "an input of this stage failed")
-        elif cell.method == Soft():
+        elif cell.route.method == Soft():
             assert student.status == "done"
         else:
             assert student.status == "failed"

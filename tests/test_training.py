@@ -141,7 +141,7 @@ def linear_maps(model: torch.nn.Module) -> list[str]:
 
 
 def written_out(
-    reference: str, work: Work, tune: str, variant: str
+    reference: str, work: Work, tune: str, variant: str, *, l2_sp: float = 0.0, decay: float = 0.0
 ) -> tuple[dict[str, torch.Tensor], np.ndarray, list[float]]:
     """Train by full batches, one backward pass per step; return trained weights, watched predictions, gradient norms."""
     import peft
@@ -169,7 +169,10 @@ def written_out(
 
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     parameters = [*trained.values(), head]
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0)
+    starts = [p.detach().clone() for p in trained.values()]
+    free = [p for name, p in trained.items() if "norm" in name.lower() or name.endswith("bias")]
+    bound = [p for p in parameters if not any(p is other for other in free)]
+    optimizer = torch.optim.AdamW([{"params": bound, "weight_decay": decay}, {"params": free}], lr=RATE, weight_decay=0)
     rng, step, total, buffer = np.random.default_rng(work.seed), 0, EPOCHS * math.ceil(N / BATCH), []
     norms: list[float] = []
     for _ in range(EPOCHS):
@@ -180,6 +183,8 @@ def written_out(
                 own = plain.hardened(variant, torch.softmax(logits, -1).tolist(), y, buffer, BATCH)
                 y = plain.mixed(y, own, plain.coefficient(variant, 0.75, step, total))
             loss = torch.nn.functional.cross_entropy(logits, torch.tensor(y))
+            pulls = (((p - start) ** 2).sum() for p, start in zip(trained.values(), starts, strict=True))
+            loss = loss + l2_sp / 2 * sum(pulls) if l2_sp else loss
             optimizer.zero_grad()
             loss.backward()
             norms.append(float(torch.nn.utils.clip_grad_norm_(parameters, 1.0)))
@@ -250,6 +255,25 @@ def test_a_training_is_the_loop_written_out_however_its_steps_are_cut(llama, tun
     for name, value in weights.items():  # a step moves a weight by up to RATE, were its gradient but rounding
         assert float((found[name] - value).abs().mean()) < RATE / 100, name
     assert fitted.watched[-1] == pytest.approx(watched, abs=1e-3)
+
+
+@pytest.mark.parametrize("tokens", CUTS)
+@pytest.mark.parametrize(
+    ("tune", "changes"), [("full", {"l2_sp": 3.0}), ("lora", {"l2_sp": 3.0}), ("full", {"weight_decay": 0.5})], ids=str
+)
+def test_penalties_are_those_of_the_loop_written_out_once_a_step(llama, tune, changes, tokens, norms):
+    work = job("soft")
+    options = {"l2_sp": changes.get("l2_sp", 0.0), "decay": changes.get("weight_decay", 0.0)}
+    weights, watched, wanted = written_out(llama, work, tune, "soft", **options)
+    fitted = fit(llama, work, tune, tokens=tokens, **changes)
+    assert norms == pytest.approx(wanted, rel=2e-3)
+    found = {name.removeprefix("body."): p for name, p in fitted.model.named_parameters() if p.requires_grad}
+    for name, value in weights.items():
+        if name != "head":
+            assert float((found[name] - value).abs().mean()) < RATE / 100, name
+    assert fitted.watched[-1] == pytest.approx(watched, abs=1e-3)
+    plain, _, _ = written_out(llama, work, tune, "soft")
+    assert max(float((plain[name] - value).abs().mean()) for name, value in weights.items()) > RATE / 20
 
 
 @pytest.mark.parametrize("tune", ["full", "lora"])

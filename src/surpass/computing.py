@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.artifacts import Artifact, FeatureTable, Inputs, Predictions, Rows, Splits, Targets, Values
+from surpass.artifacts import Artifact, FeatureTable, Inputs, Predictions, Rows, Splits, Targets, Values, take
 from surpass.errors import DataError, IncompatibleError, StageError
 from surpass.labels.base import gold_values
 from surpass.labels.gold import Gold
@@ -17,6 +18,7 @@ from surpass.methods.base import Given, Labelled
 from surpass.models.base import Fitted, Solved, Work
 from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
+from surpass.spec import describe_kind
 from surpass.splits import Data, make_splits
 from surpass.stages import Features, Fit, Label, Stage, named_inputs
 
@@ -33,8 +35,34 @@ def compute(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifa
     splits = joined(*named["data"])
     if isinstance(spec, Label):
         return spec.source.compute(splits, named.get("source", ()))
-    job = Job.of(spec, splits, named)
+    job = Job.of(spec, splits, named, _features(named))
     return job.finished(job.fit(runtime), runtime)
+
+
+def compute_all(
+    specs: Sequence[Fit], inputs: Sequence[Sequence[Artifact]], runtime: Runtime
+) -> list[Predictions | None]:
+    """Return what `compute` returns for each of some fits over the same rows and features, fitted together by their model.
+
+    None stands for a fit that fails; computing it alone says why.
+    """
+    named = [_by_name(spec, given) for spec, given in zip(specs, inputs, strict=True)]
+    splits, features = joined(*named[0]["data"]), _features(named[0])
+    jobs, memo = dict[int, Job](), dict[str, Any]()
+    for i, spec in enumerate(specs):
+        with suppress(Exception):
+            jobs[i] = dataclasses.replace(Job.of(spec, splits, named[i], features), memo=memo)
+    fits = type(specs[0].model).fit_all(((job.spec.model, job.work()) for job in jobs.values()), runtime)
+    found: list[Predictions | None] = [None] * len(specs)
+    for (i, job), fitted in zip(jobs.items(), fits, strict=True):
+        if not isinstance(fitted, Exception):
+            with suppress(Exception):
+                found[i] = job.finished(fitted, runtime)
+    return found
+
+
+def _features(named: Mapping[str, Sequence[Any]]) -> FeatureTable | None:
+    return FeatureTable.joined(named["features"]) if "features" in named else None
 
 
 def _by_name(spec: Stage, inputs: Sequence[Artifact]) -> dict[str, list[Any]]:
@@ -86,6 +114,7 @@ class Job:
         targets: what the method made of their labels.
         features: frozen features of train, transfer and evaluation rows, when the student reads them.
         hint: the labels that the texts are told; None for all but imitation tests.
+        memo: rows and what is read of them, one for all jobs that are fitted together.
     """
 
     spec: Fit
@@ -94,14 +123,16 @@ class Job:
     targets: Targets
     features: FeatureTable | None
     hint: Predictions | None
+    memo: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, spec: Fit, splits: Splits, named: Mapping[str, Sequence[Any]]) -> Job:
-        """Return the job of a fit from its inputs by name."""
+    def of(
+        cls, spec: Fit, splits: Splits, named: Mapping[str, Sequence[Any]], features: FeatureTable | None = None
+    ) -> Job:
+        """Return the job of a fit from its inputs by name, rows and features joined."""
         labels: Predictions = named["labels"][0]
         train = _training_rows(spec, splits)
-        features = FeatureTable.joined(named["features"]) if "features" in named else None
-        targets = _prepared(spec, train, labels, _given(spec, splits, train, features, named))
+        targets = _prepared(spec, train, labels, splits.classes, _given(spec, splits, train, features, named))
         reads = spec.model.reads_features or spec.method.solves
         return cls(spec, splits, train, targets, features if reads else None, labels if spec.hint else None)
 
@@ -109,25 +140,44 @@ class Job:
         """Return what the student reads of the rows."""
         return self.features.on(rows.ids) if self.features else told(rows, self.hint, self.splits.classes).inputs
 
+    def read(self, part: Literal["train", "known", "watched"]) -> Inputs:
+        """Return what the student reads of the job's own rows, gathered once."""
+        name = f"inputs of {part}"
+        if name not in self.memo:
+            self.memo[name] = self.inputs(getattr(self, part))
+        found: Inputs = self.memo[name]
+        return found
+
+    @property
+    def known(self) -> Rows:
+        """The rows whose predictions others may be trained on."""
+        return self._part("known", dict.fromkeys((self.spec.train_split, "transfer")))
+
     @property
     def watched(self) -> Rows:
         """The rows that are predicted at several points of training."""
-        names = (name for name in self.splits.names() if name not in ("weak", "transfer"))
-        return self.splits.part(*names)
+        return self._part("watched", (name for name in self.splits.names() if name not in ("weak", "transfer")))
+
+    def _part(self, name: str, splits: Iterable[str]) -> Rows:
+        if name not in self.memo:
+            self.memo[name] = self.splits.part(*splits)
+        found: Rows = self.memo[name]
+        return found
 
     def work(self) -> Work:
         """Return the job as a model sees it."""
         kept = np.flatnonzero(np.isin(np.array(self.train.ids), np.array(self.targets.ids)))
         task, classes = self.spec.data.task, self.targets.values.shape[1]
+        train = self.read("train")
         return Work(
-            inputs=self.inputs(self.train.take(kept)),
+            inputs=train if len(kept) == len(self.train) else take(train, kept),
             targets=self.targets,
-            watch=self.inputs(self.watched),
+            watch=self.read("watched"),
             target=self.splits.target,
             classes=classes,
             method=self.spec.method,
             seed=self.spec.seed,
-            reference=self.inputs(self.train) if self.features else None,
+            reference=train if self.features else None,
             kept=kept,
             instruction=task.instruction,
             class_names=self.splits.classes,
@@ -144,19 +194,18 @@ class Job:
 
     def finished(self, fitted: Fitted, runtime: Runtime) -> Predictions:
         """Return the predictions of the fitted student on every split."""
-        known = self.splits.part(*dict.fromkeys((self.spec.train_split, "transfer")))
-        watched, columns = self.watched, self.targets.values.shape[1]
+        known, watched, columns = self.known, self.watched, self.targets.values.shape[1]
         facts = {**(self.features.facts if self.features else {}), **fitted.facts, "trained_on": len(self.targets.ids)}
         where = dict(zip(self.splits.rows.ids, self.splits.split, strict=True))
         ids = known.ids + watched.ids
         split = tuple(where[name] for name in ids)
         if self.spec.reprobe:
-            return Predictions(ids, split, self._reprobed(fitted, known, runtime), facts=facts)
-        values = fitted.predict(self.inputs(known))
+            return Predictions(ids, split, self._reprobed(fitted, runtime), facts=facts)
+        values = fitted.predict(self.read("known"))
         if fitted.watched.shape[1] or not len(watched):
             end = fitted.watched[-1].reshape(len(watched), columns)
         else:
-            end = fitted.predict(self.inputs(watched))
+            end = fitted.predict(self.read("watched"))
         several = len(fitted.steps) > 1
         return Predictions(
             ids,
@@ -169,17 +218,17 @@ class Job:
             fitted.save if runtime.keep_weights else None,
         )
 
-    def _reprobed(self, fitted: Fitted, known: Rows, runtime: Runtime) -> Values:
+    def _reprobed(self, fitted: Fitted, runtime: Runtime) -> Values:
         """Return predictions of a linear probe over the student's states, fitted on ground truth of the training rows."""
         probe = REGISTRIES["model"].get("probe")(backbone="path:none")
-        states = fitted.states(self.inputs(self.train))  # type: ignore[attr-defined]  # planning asked for "hidden"
+        states = fitted.states(self.read("train"))  # type: ignore[attr-defined]  # planning asked for "hidden"
         gold = gold_values(dataclasses.replace(self.splits, rows=self.train, split=("",) * len(self.train)))
         work = dataclasses.replace(
             self.work(), inputs=states, targets=Targets.of(self.train.ids, gold), watch=states[:0], reference=None
         )
         head = probe.fit(work, runtime)
-        found = [head.predict(fitted.states(self.inputs(rows))) for rows in (known, self.watched)]  # type: ignore[attr-defined]
-        return np.concatenate(found)
+        parts = (self.read("known"), self.read("watched"))
+        return np.concatenate([head.predict(fitted.states(part)) for part in parts])  # type: ignore[attr-defined]
 
 
 def _call(predictor: Any, inputs: Inputs) -> Any:
@@ -223,15 +272,18 @@ def _given(
     )
 
 
-def _prepared(spec: Fit, train: Rows, labels: Predictions, given: Given) -> Targets:
+def _prepared(spec: Fit, train: Rows, labels: Predictions, classes: Sequence[str], given: Given) -> Targets:
     """Return the method's targets after checking that it kept rows, and kept them in order."""
     gold: bool | NDArray[np.bool_] = isinstance(spec.labels, Gold) or labels.gold_on(train.ids)
     weak = Targets.of(train.ids, labels.on(train.ids), gold=gold)
     rng = np.random.default_rng((spec.seed, 1))  # not the trainer's
     targets = spec.method.prepare(weak, given, rng)
     if not targets.ids:
+        counts = np.bincount(weak.values.argmax(axis=1), minlength=weak.values.shape[1])
+        held = ", ".join(f"{n} {name}" for n, name in zip(counts, classes, strict=True)) if classes else "no classes"
         raise StageError(
-            f"method '{spec.method.kind}' kept none of {len(train)} rows. Loosen its selection, or raise n_transfer."
+            f"{describe_kind(spec.method)} kept none of {len(train)} rows (weak labels: {held}). "
+            "Loosen its selection, or raise n_transfer."
         )
     known = {name: i for i, name in enumerate(train.ids)}
     places = [known.get(name, -1) for name in targets.ids]

@@ -148,7 +148,7 @@ class Method(Spec):
 
         Args:
             width: of the pooled hidden state.
-            columns: of the targets.
+            columns: how many `Targets.columns` the prepared labels have.
         """
         return None
 

@@ -153,7 +153,7 @@ def tokenize(backbone: Backbone, inputs: Inputs, max_length: int) -> Tokens:
             f"{inputs.shape}. Choose a model that takes vectors."
         )
     tokenizer = backbone.tokenizer
-    limit = min(max_length, tokenizer.model_max_length, _positions(backbone.model.config))
+    limit = min(max_length, tokenizer.model_max_length, positions(backbone.model.config))
     if not inputs:
         return Tokens((), None, 0.0)
     pairs = not isinstance(inputs[0], str)
@@ -179,11 +179,10 @@ def tokenize(backbone: Backbone, inputs: Inputs, max_length: int) -> Tokens:
     return Tokens(tuple(ids), tuple(types) if wanted else None, len(long) / len(ids))
 
 
-def _positions(config: Any) -> int:
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30
-    return (
-        int(positions) - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet"} else int(positions)
-    )
+def positions(config: Any) -> int:
+    """Return the tokens that a model takes at once, by its config; without bound where it names none."""
+    held = int(getattr(config.get_text_config(), "max_position_embeddings", None) or 1 << 30)
+    return held - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet"} else held
 
 
 def batches(lengths: np.ndarray[Any, Any], budget: int) -> Iterator[list[int]]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surpass.artifacts import Values
+from surpass.artifacts import Targets, Values
 from surpass.errors import SpecError
 from surpass.models import _backbone, _lower
 from surpass.models._backbone import Backbone, Batch
@@ -44,7 +44,8 @@ class Classifier(nn.Module):
     bf16 its matrix products run in bf16 through autocast. Pooling and head are fp32.
 
     The head has no bias and starts at zero: every class starts equally probable, whatever the pretrained model thinks of
-    its own tokens, so a seed stands for the order of the data and the adapters' start and for nothing else.
+    its own tokens, so a seed stands for the order of the data and the adapters' start and for nothing else. `start_head`
+    gives it another start, which takes nothing from the seed either.
     """
 
     backbone: Backbone
@@ -72,16 +73,20 @@ class Classifier(nn.Module):
             return _lower.prepare(self.backbone, tokens, self.depth, runtime)
         return Rows(tokens, self.backbone.device)
 
-    def pooled(self, batch: Batch, states: Tensor | None) -> Tensor:
-        """Return the pooled hidden state, (b, width) fp32; `states` is the output of the lower layers when known."""
+    def hidden(self, batch: Batch, states: Tensor | None) -> Tensor:
+        """Return what the body makes of every token, (b, tokens, width); `states`: of the lower layers when known."""
         with _lower.autocast(self.backbone):
             if self.upper is not None:
                 self.upper.give(states if states is not None else _backbone.hidden(self.backbone, batch, self.depth))
             _backbone.choose_attention(self.body, batch, training=torch.is_grad_enabled())
-            found = self.body(**batch).last_hidden_state
+            found: Tensor = self.body(**batch).last_hidden_state
         if self.upper is not None:
             self.upper.give(None)
-        return _backbone.pool(found, batch["attention_mask"], self.pool)
+        return found
+
+    def pooled(self, batch: Batch, states: Tensor | None) -> Tensor:
+        """Return the pooled hidden state, (b, width) fp32; `states` is the output of the lower layers when known."""
+        return _backbone.pool(self.hidden(batch, states), batch["attention_mask"], self.pool)
 
     def forward(self, batch: Batch, states: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return logits (b, C) and the pooled state under the head (b, width)."""
@@ -89,13 +94,28 @@ class Classifier(nn.Module):
         return self.head(pooled), pooled
 
     @torch.no_grad()
-    def logits(self, rows: Rows, runtime: Runtime) -> Tensor:
-        """Return the logits of all rows, (n, C), in their order."""
-        found = torch.zeros(len(rows.tokens.ids), self.shape.columns, device=self.backbone.device)
+    def states(self, rows: Rows, runtime: Runtime) -> Tensor:
+        """Return the pooled states of all rows, (n, width) fp32, in their order."""
+        found = torch.zeros(len(rows.tokens.ids), self.backbone.width, device=self.backbone.device)
         budget = _backbone.forward_budget(runtime, self.backbone.device)
         for chosen in _backbone.batches(rows.tokens.lengths, budget):
-            found[chosen] = self(*rows.batch(chosen))[0]
+            found[chosen] = self.pooled(*rows.batch(chosen))
         return found
+
+    @torch.no_grad()
+    def logits(self, rows: Rows, runtime: Runtime) -> Tensor:
+        """Return the logits of all rows, (n, C), in their order."""
+        logits: Tensor = self.head(self.states(rows, runtime))
+        return logits
+
+    def start_head(self, rows: Rows, targets: Targets, target: str, runtime: Runtime) -> None:
+        """Let the head start as the linear probe of the targets on the states as they are now; see `_linear.solved`."""
+        from surpass.models import _linear
+
+        states = self.states(rows, runtime).double().cpu().numpy()
+        matrix = _linear.solved(states, targets, target)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.tensor(matrix))
 
     def save(self, folder: Path) -> None:
         """Write the adapters and the head, or the whole model with its tokenizer and the head."""

@@ -31,9 +31,16 @@ class Head:
 
     def predict(self, inputs: Inputs) -> Values:
         """Return predictions for feature vectors (n, d)."""
+        return self.read(self.scaled(inputs))
+
+    def scaled(self, inputs: Inputs) -> torch.Tensor:
+        """Return feature vectors as the layer takes them."""
+        return torch.tensor(self.scale(inputs), dtype=torch.float32)
+
+    def read(self, vectors: torch.Tensor) -> Values:
+        """Return predictions for what `scaled` made."""
         with torch.no_grad():
-            logits = self.layer(torch.tensor(self.scale(inputs), dtype=torch.float32))
-        return outputs(logits, squared=self.squared)
+            return outputs(self.layer(vectors), squared=self.squared)
 
     def save(self, folder: Path) -> None:
         """Write scale and weights with joblib."""
@@ -47,21 +54,26 @@ def train(probe: Probe, work: Work, scale: Any, runtime: Runtime) -> Head:
     """Return a head trained on `work.method`'s loss plus l2 / 2 * ||W||^2, from zero."""
     vectors = torch.tensor(scale(work.inputs), dtype=torch.float32)
     goal = Goal.of(work.targets, work.target)
-    head = Head(scale, torch.nn.Linear(vectors.shape[1], work.classes), goal.squared, {})
+    with torch.random.fork_rng(devices=[]):
+        head = Head(scale, torch.nn.Linear(vectors.shape[1], work.classes), goal.squared, {})
+        torch.manual_seed(work.seed)
+        companion = work.method.companion(vectors.shape[1], goal.columns.shape[1])
     with torch.no_grad():
         head.layer.weight.zero_()
         head.layer.bias.zero_()
     n, size = len(vectors), probe.batch_size
     total = probe.epochs * -(-n // size)
-    loss = StepLoss(goal, work.method, size, total)
-    optimizer = torch.optim.Adam(head.layer.parameters(), lr=probe.lr)
+    loss = StepLoss(goal, work.method, size, total, companion)
+    trained = [*head.layer.parameters(), *(companion.parameters() if companion else ())]
+    optimizer = torch.optim.Adam(trained, lr=probe.lr, fused=True)
+    watch = head.scaled(work.watch)
     wanted, seen, rng = readings(total, probe.points), [], np.random.default_rng(work.seed)
     value = 0.0
     for _ in range(probe.epochs):
         for drawn in torch.split(torch.tensor(rng.permutation(n)), size):
             value = _step(head.layer, vectors, drawn, loss, optimizer, probe)
             if loss.step in wanted:
-                seen.append(head.predict(work.watch))
+                seen.append(head.read(watch))
     head.steps, head.watched, head.facts = wanted, np.stack(seen), {"train_loss": value}
     return head
 
@@ -75,7 +87,7 @@ def _step(
     probe: Probe,
 ) -> float:
     """Take one optimizer step over the drawn rows and return its loss, the penalty included."""
-    hidden = vectors[drawn]
+    hidden = vectors.index_select(0, drawn)
     logits = layer(hidden)
     if loss.statistics:
         loss.begin(logits)
@@ -83,5 +95,6 @@ def _step(
     optimizer.zero_grad()
     torch.autograd.backward(value)
     optimizer.step()
-    loss.end(value.item(), probe.lr)
-    return value.item()
+    found = value.item()
+    loss.end(found, probe.lr)
+    return found

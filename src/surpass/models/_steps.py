@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Callable
 
@@ -30,7 +29,7 @@ class Goal:
     def of(cls, targets: Targets, target: str, device: torch.device | str = "cpu") -> Goal:
         """Return targets as tensors on a device."""
         return cls(
-            torch.tensor(targets.values, dtype=torch.float32, device=device),
+            torch.tensor(np.ascontiguousarray(targets.values), dtype=torch.float32, device=device),
             torch.tensor(targets.weight, dtype=torch.float32, device=device),
             torch.tensor(targets.gold, device=device),
             torch.tensor(targets.columns, dtype=torch.float32, device=device),
@@ -60,7 +59,7 @@ class StepLoss:
         self.goal, self.method, self.total, self.companion = goal, method, total, companion
         self.step = 0
         self.statistics = method.batch_statistics
-        self._recent: collections.deque[Tensor] = collections.deque(maxlen=batch_size)
+        self._kept, self._recent = batch_size, torch.zeros(0)
         self._custom = "custom_loss" in method.needs
         self._probs = self._before = torch.zeros(0)
 
@@ -71,7 +70,7 @@ class StepLoss:
         fails at once and not only when a step is cut.
         """
         self._probs = torch.softmax(logits.detach().float(), dim=-1)
-        self._before = torch.stack(list(self._recent)) if self._recent else self._probs[:0]
+        self._before = self._recent if len(self._recent) else self._probs[:0]
 
     def part(self, logits: Tensor, hidden: Tensor, rows: Tensor, drawn: Tensor) -> Tensor:
         """Return the losses of a micro-batch summed and divided by the rows of the step.
@@ -110,7 +109,7 @@ class StepLoss:
         """Close the step; a loss or a gradient that is no number ends the training: see `check_finite`."""
         check_finite(loss, norm, lr=lr, step=self.step + 1, total=self.total)
         if self.statistics:
-            self._recent.extend(self._probs)
+            self._recent = torch.cat([self._before, self._probs])[-self._kept :]
         self.step += 1
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,6 +156,30 @@ class Model(Spec):
     def fit(self, work: Work, runtime: Runtime) -> Fitted:
         """Return the model fitted to `work.targets`. A loss that is not a number raises StageError with step and rate."""
         raise NotImplementedError
+
+    @property
+    def together(self) -> bool:
+        """Whether fits over the same rows gain from `fit_all`."""
+        return False
+
+    @classmethod
+    def fit_all(cls, jobs: Iterable[tuple[Self, Work]], runtime: Runtime) -> list[Fitted | Exception]:
+        """Return the fitted model of each job over the same rows, or its error.
+
+        No bit of a fitted model may depend on the other jobs: which of them meet is up to the runner. `jobs` may be a
+        generator; what is not kept of a work needs no memory.
+
+        Args:
+            jobs: models of this class with their work; all have the same `reference`.
+            runtime: speed, place and noise.
+        """
+        found: list[Fitted | Exception] = []
+        for model, work in jobs:
+            try:
+                found.append(model.fit(work, runtime))
+            except Exception as error:  # one job's error; whoever gave the jobs decides what becomes of it
+                found.append(error)
+        return found
 
     def label(self) -> str:
         """Return a short name for tables."""

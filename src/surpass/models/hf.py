@@ -3,6 +3,11 @@
 The head is linear, without bias, in fp32, and starts at zero, as in openai/weak-to-strong. Training runs without dropout in
 the backbone, so that the cut of a step into micro-batches cannot change a number. When only the top layers train, the
 frozen layers below run once per set of rows and process.
+
+A student may start otherwise, all off unless asked for: `generative` finetuning on the texts alone (Burns et al. 2023, arXiv
+2312.09390, section 5.2.2), the linear `probe` as its head before everything trains (LP-FT: Kumar et al. 2022, arXiv
+2202.10054), a pull back to where it started (L2-SP: Li, Grandvalet & Davoine 2018, arXiv 1802.01483), averaged weights.
+Supervisor, student and ceiling that are one spec start alike.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from surpass.artifacts import Facts, Inputs, Targets, Values
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
 from surpass.models.base import Encoder, Model, Precision, Work, backbone_label
+from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
 from surpass.spec import option
 
@@ -36,13 +42,22 @@ class HF(Model):
         epochs: passes over the training rows, each in a new order.
         batch_size: rows of an optimizer step; the last step of an epoch takes what is left.
         warmup: share of the steps over which the learning rate rises.
-        weight_decay: of AdamW; not for normalizations.
+        weight_decay: of AdamW, times the learning rate; not for normalizations and biases.
         beta2: of AdamW.
         schedule: of the learning rate after the warm-up.
         clip: largest norm of the gradient; 0 does not clip.
         rank: of the adapters.
         alpha: of the adapters, whose product is scaled by alpha / rank.
-        dropout: share of the pooled state that is zeroed while training.
+        dropout: share of the pooled state that is zeroed while training; the backbone's own layers have none.
+        generative: epochs of next-token loss on the training rows' texts before the head trains, on the parameters that
+            `tune` names and with the same options, but a schedule of its own; decoders only. A map to the vocabulary
+            that is not the embeddings stays frozen.
+        head: what the head starts as: "zero", or "probe", the exact linear probe of the targets on the pooled states as
+            they are before training (after `generative`), without bias as the head is.
+        ema: decay d of an average of the trained weights after each step, with weights d^(steps ago) that sum to 1; what is
+            predicted, saved and read comes from it. None keeps the last weights.
+        l2_sp: the loss of a step has l2_sp / 2 * ||w - w_start||^2 added over what trains of the backbone or its adapters,
+            once however the step is cut; w_start is where training on the targets starts. It passes through Adam.
         max_length: tokens per row; longer rows are truncated and counted.
         precision: of frozen weights and matrix products; what trains is kept in fp32. "auto" is settled by `resolve`.
         points: readings of the watched rows, evenly spaced, the end included.
@@ -67,6 +82,10 @@ class HF(Model):
     rank: int = option(8, low=1)
     alpha: float = option(16.0, above=0.0)
     dropout: float = option(0.0, low=0.0, high=0.9)
+    generative: int = option(0, low=0)
+    head: Literal["zero", "probe"] = "zero"
+    ema: float | None = option(None, above=0.0, high=1.0)
+    l2_sp: float = option(0.0, low=0.0)
     max_length: int = option(512, low=2)
     precision: Precision = "auto"
     points: int = option(5, low=1)
@@ -80,11 +99,24 @@ class HF(Model):
             raise SpecError(
                 f"model 'hf': layers={self.layers}, but tune='full' trains them all. Write tune='top' or leave it out."
             )
+        if self.ema == 1:
+            raise SpecError("model 'hf': ema=1 never leaves the first weights. Give a decay below 1, such as ema=0.99.")
 
     @property
     def can(self) -> frozenset[Need]:
-        """Any loss, and frozen features of the same backbone for methods that ask for them."""
-        return frozenset({"custom_loss", "features"})
+        """Any loss, its trained state, features of the same backbone, and of a decoder what it says before training."""
+        from surpass.models import _causal
+
+        own: frozenset[Need] = frozenset({"custom_loss", "features", "hidden"})
+        return own if _causal.problem(self.backbone) else own | {"pretrained"}
+
+    def pretrained(self) -> Model | None:
+        """Return the same backbone, prompted with the task's instruction alone; None for encoders."""
+        if "pretrained" not in self.can:
+            return None
+        prompt: Any = REGISTRIES["model"].get("prompt")
+        found: Model = prompt(backbone=self.backbone, precision=self.precision, digest=self.digest)
+        return found
 
     def encoder(self) -> Encoder:
         """Return the features of the middle layer of the same backbone."""
@@ -99,11 +131,15 @@ class HF(Model):
         """Return why this model cannot run here: backbone, packages, or more layers asked for than there are."""
         import importlib.util
 
+        from surpass.models import _causal
+
         if found := self.encoder().problem():
             return found
         for name in ("accelerate", "peft") if self.tune == "lora" else ("accelerate",):
             if importlib.util.find_spec(name) is None:
                 return f"package '{name}' is not installed, but model 'hf' needs it. pip install 'surpass[hf]'"
+        if self.generative and (found := _causal.problem(self.backbone)):
+            return f"model 'hf': generative={self.generative}, but {found}"
         if self.layers is None or self.backbone.startswith("hub:"):
             return None
         from surpass.assets import backbones
@@ -127,23 +163,20 @@ class HF(Model):
         if len(work.inputs) == 0:
             raise DataError("model 'hf' was given no rows to train on. Raise n_transfer, or let the method keep rows.")
         backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime)
-        shape = _classifier.Shape(
-            tune=self.tune,
-            layers=self.layers,
-            pool=self.pool,
-            rank=self.rank,
-            alpha=self.alpha,
-            columns=work.classes,
-            max_length=self.max_length,
-        )
-        model = _trainer.seeded(lambda: _classifier.Classifier(backbone, shape), work.seed)
+        model = _trainer.seeded(lambda: _classifier.Classifier(backbone, self._shape(work.classes)), work.seed)
         rows = model.prepare(work.inputs, runtime, keep=True)
         watch = model.prepare(work.watch, runtime, keep=True)
         targets, mean, spread = _standardized(work)
+        plan = self._plan(work.seed)
+        language: Facts = {}
+        if self.generative:
+            from surpass.models import _language
+
+            language = _language.tune(model, rows, dataclasses.replace(plan, epochs=self.generative), runtime)
+        if self.head == "probe":
+            model.start_head(rows, targets, work.target, runtime)
         goal = Goal.of(targets, work.target, backbone.device)
-        trained = _trainer.train(
-            model, rows, watch, goal, plan=self._plan(work.seed), method=work.method, runtime=runtime
-        )
+        trained = _trainer.train(model, rows, watch, goal, plan=plan, method=work.method, runtime=runtime)
         return Finetuned(
             model=model,
             runtime=runtime,
@@ -157,9 +190,17 @@ class HF(Model):
             facts={
                 "train_loss": trained.loss,
                 "truncated": rows.tokens.truncated,
+                "parameters": sum(p.numel() for p in backbone.model.parameters()),
                 "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+                **language,
             },
         )
+
+    def _shape(self, columns: int) -> Any:
+        from surpass.models._classifier import Shape
+
+        names = ("tune", "layers", "pool", "rank", "alpha", "max_length")
+        return Shape(columns=columns, **{name: getattr(self, name) for name in names})
 
     def _plan(self, seed: int) -> Any:
         from surpass.models._trainer import Plan
@@ -197,6 +238,16 @@ class Finetuned:
     known: dict[Any, Values]
     seen: tuple[dict[Any, int], Any]
     facts: Facts
+
+    def states(self, inputs: Inputs) -> Values:
+        """Return the trained pooled states under the head, (n, d)."""
+        places, rows = self.seen
+        if all(row in places for row in inputs):
+            rows = rows.take([places[row] for row in inputs])
+        else:
+            rows = self.model.prepare(inputs, self.runtime, keep=False)
+        found: Values = self.model.states(rows, self.runtime).double().cpu().numpy()
+        return found
 
     def predict(self, inputs: Inputs) -> Values:
         """Return (n, C) probabilities, or (n, k) numbers for regression."""
