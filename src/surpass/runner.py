@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from surpass.errors import StudyError
+from surpass.feasibility import problems_of
 from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.stages import Stage, inputs_of
 from surpass.store import Store
 from surpass.study import Study, cells, describe
-from surpass.feasibility import problems_of
-from surpass.work import Node, Outcome, run_stage
+from surpass.work import Node, Outcome, group_of, mates, run_stages
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def graph(study: Study) -> dict[str, Node]:
         name = key(spec)
         if name not in nodes:
             inputs = tuple(add(item) for item in inputs_of(spec))
-            nodes[name] = Node(name, spec, inputs)
+            nodes[name] = Node(name, spec, inputs, group_of(spec, inputs))
         return name
 
     for cell in cells(study):
@@ -78,13 +78,13 @@ def graph(study: Study) -> dict[str, Node]:
 
 
 class Executor(Protocol):
-    """Who runs stages: `room` is how many more may start now, `start` starts one, `wait` returns what finished."""
+    """Who runs stages: `room` is how often more may start now, `start` starts some, `wait` returns what finished."""
 
     def room(self) -> int:
-        """Return how many more stages may start now."""
+        """Return how often `start` may be called now."""
 
-    def start(self, ready: Sequence[Node]) -> Node:
-        """Start one of the stages, whichever suits best, and return it."""
+    def start(self, ready: Sequence[Node]) -> list[Node]:
+        """Start one of the stages, whichever suits best, and others that gain from running with it; return them."""
 
     def wait(self) -> list[Outcome]:
         """Wait for at least one started stage and return how the finished ones ended."""
@@ -94,28 +94,31 @@ class Executor(Protocol):
 
 
 class InProcess:
-    """Runs each stage in this process, one at a time."""
+    """Runs stages in this process: one at a time, or a group of fits that gain from running together."""
 
     def __init__(self, store: Store, runtime: Runtime) -> None:
         self._store, self._runtime = store, runtime
-        self._waiting: list[Node] = []
+        self._left = 0
+        self._outcomes: Iterator[Outcome] = iter(())
 
     def room(self) -> int:
-        """Return 1 when nothing is waiting."""
-        return 1 - len(self._waiting)
+        """Return 1 when nothing is left to do."""
+        return int(not self._left)
 
-    def start(self, ready: Sequence[Node]) -> Node:
-        """Keep the first stage for `wait`."""
-        self._waiting.append(ready[0])
-        return ready[0]
+    def start(self, ready: Sequence[Node]) -> list[Node]:
+        """Keep the first stage and its mates for `wait`."""
+        nodes = mates(ready[0], ready, 1)
+        self._left, self._outcomes = len(nodes), run_stages(nodes, self._store, self._runtime)
+        return nodes
 
     def wait(self) -> list[Outcome]:
-        """Run the waiting stage."""
-        return [run_stage(self._waiting.pop(), self._store, self._runtime)]
+        """Run until the next outcome."""
+        self._left -= 1
+        return [next(self._outcomes)]
 
     def close(self) -> None:
-        """Forget what is waiting."""
-        self._waiting.clear()
+        """Forget what is left."""
+        self._left, self._outcomes = 0, iter(())
 
 
 def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
@@ -139,10 +142,10 @@ def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
                 yield Outcome(node.key, "skipped", 0.0, "an input of this stage failed")
             ready = [node for node in waiting.values() if done.issuperset(node.inputs)]
             while ready and executor.room() > 0:
-                node = executor.start(ready)
-                ready.remove(node)
-                del waiting[node.key]
-                running += 1
+                for node in executor.start(ready):
+                    ready.remove(node)
+                    del waiting[node.key]
+                    running += 1
             for outcome in executor.wait() if running else ():
                 running -= 1
                 (failed if outcome.status == "failed" else done).add(outcome.key)
