@@ -13,6 +13,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import tiny
 
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
@@ -87,6 +88,18 @@ def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (info / "entry_points.txt").write_text("\n\n".join(groups) + "\n")
     return site
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the address of a decoder of `tiny`."""
+    return tiny.save_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the address of an encoder of `tiny`."""
+    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="session")

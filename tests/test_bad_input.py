@@ -12,6 +12,7 @@ from surpass.errors import DataError, StudyError
 from surpass.feasibility import problems_of
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.file import File as FileLabel
+from surpass.methods.base import Method
 from surpass.methods.logconf import LogConf
 from surpass.models.sklearn import Sklearn
 from surpass.runner import plan, run
@@ -146,6 +147,20 @@ class TextsOnly(Sklearn):
     targets = frozenset({"classification"})
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Moods(Toy):
+    """Sentences of three moods. Licence: none."""
+
+    classes = ("grim", "plain", "merry")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OfTwo(Method):
+    """Weak labels, of two classes only."""
+
+    most_classes = 2
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -153,6 +168,10 @@ class TextsOnly(Sklearn):
         ({"tasks": (Vectors(),)}, "cannot serve task '.*Vectors', which is regression; it can do classification"),
         ({"tasks": (Vectors(),)}, "cannot read task '.*Vectors', whose input is vector; it reads text"),
         ({"tasks": (Toy(rows=400), Toy(rows=400))}, r"task 'toy\(rows=400\)' stands twice in tasks"),
+        (
+            {"tasks": (Moods(),), "methods": (OfTwo(),)},
+            r"method '.*OfTwo' is defined for 2 classes, but task '.*Moods' has 3\.",
+        ),
         ({"metrics": ("mse",)}, "metric 'mse' is not one for classification; allowed are accuracy"),
         ({"data": {"n_test": 0}}, r"n_test=0, but every study needs test rows\. Set data: \{n_test: \.\.\.\}"),
         ({"data": {"n_weak": 0}}, "n_weak=0, but every study needs weak rows"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from surpass.artifacts import Predictions, Splits, Targets
-from surpass.computing import Job, compute, joined, told
+from surpass.computing import Job, _parts, compute, joined, told
 from surpass.errors import IncompatibleError, SpecError, StageError
 from surpass.labels.base import LabelSource, gold_values
 from surpass.labels.ensemble import Ensemble
@@ -138,6 +138,22 @@ def test_a_part_is_a_stretch_of_the_split_and_all_parts_are_all_of_it():
     assert [len(part) for part in ids] == [20, 20, 20]
     shares = [gold_of(part).mean(axis=0) for part in ids]
     assert np.allclose(shares, 0.5)  # balanced: rows stand in class turns
+
+
+@pytest.mark.parametrize(("n", "parts"), [(60, 3), (7, 3), (100, 7), (5, 5), (2, 3)])
+def test_rows_without_groups_are_cut_into_equal_parts(n, parts):
+    expected = [part for part in range(parts) for _ in range(n * part // parts, n * (part + 1) // parts)]
+    assert _parts([str(i) for i in range(n)], parts).tolist() == expected
+
+
+def test_a_group_is_never_cut_into_parts():
+    """Questions with one right and three wrong answers, in class turns: the wrong ones of a question come first."""
+    right, wrong = [str(i) for i in range(60)], [str(i // 3) for i in range(60)]
+    groups = [name for both in zip(right, wrong, strict=True) for name in both]
+    found = _parts(groups, 3)
+    for name in set(groups):
+        assert len({part for group, part in zip(groups, found, strict=True) if group == name}) == 1
+    assert np.bincount(found).tolist() == pytest.approx([40, 40, 40], abs=4)
 
 
 def compute_fit(**changes: Any) -> Predictions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from surpass.artifacts import Inputs, Predictions, Splits, Targets, Values
 from surpass.errors import SpecError
 from surpass.labels.base import LabelSource, gold_values
 from surpass.methods.base import Batch, Given, Method
-from surpass.models.base import Model, Solved, Work
+from surpass.models.base import Fitted, Model, Solved, Work
+from surpass.models.sklearn import Sklearn
 from surpass.registry import LABELS, METHODS, MODELS, TASKS
 from surpass.runtime import Runtime
 from surpass.tasks.base import Example
@@ -222,9 +223,37 @@ def _tilted(tilt: float, inputs: Inputs) -> Values:
     return np.tile([tilt, 1 - tilt], (len(inputs), 1))
 
 
+@spec
+class _Herd(Sklearn):
+    """Models of which those that are fitted together follow the first."""
+
+    @property
+    def together(self) -> bool:
+        return True
+
+    @classmethod
+    def fit_all(cls, jobs: Iterable[tuple[Sklearn, Work]], runtime: Runtime) -> list[Fitted | Exception]:
+        found = super().fit_all(jobs, runtime)
+        return found[:1] * len(found)
+
+
+@spec
+class _Crowded(_Herd):
+    """Models that cannot be fitted together, though they say so."""
+
+    @classmethod
+    def fit_all(cls, jobs: Iterable[tuple[Sklearn, Work]], runtime: Runtime) -> list[Fitted | Exception]:
+        return [ValueError("one at a time") for _ in jobs]
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
-    [(_Guesses, "an easy problem is learned on 50%"), (_Moody, "the same seed gives other predictions")],
+    [
+        (_Guesses, "an easy problem is learned on 50%"),
+        (_Moody, "the same seed gives other predictions"),
+        (_Herd, "fitted together with others it predicts otherwise than alone"),
+        (_Crowded, r"`fit_all` fails where `fit` does not: ValueError\('one at a time'\)"),
+    ],
 )
 def test_broken_models_are_noticed(model, message):
     with pytest.raises(AssertionError, match=message):

@@ -19,11 +19,6 @@ def llama(tmp_path_factory):
     return tiny.save_llama(tmp_path_factory.mktemp("llama"), layers=5)
 
 
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory):
-    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
-
-
 def _alone(reference, inputs, layer, pool):
     """One row at a time, without padding, by output_hidden_states."""
     from transformers import AutoModel, AutoTokenizer

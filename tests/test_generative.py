@@ -66,11 +66,6 @@ def models(tmp_path_factory):
     return address
 
 
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory):
-    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
-
-
 def _hf(backbone, **changes):
     return HF(backbone=backbone, **{"precision": "fp32", "batch_size": BATCH, "lr": RATE, "generative": 2, **changes})
 

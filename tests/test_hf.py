@@ -19,24 +19,6 @@ TUNES = [{"tune": "full"}, {"tune": "lora"}, {"tune": "lora", "layers": 2}, {"tu
 LOGCONFS = [LogConf(variant=name) for name in ("paper", "openai", "eleuther")]
 
 
-@pytest.fixture(scope="session")
-def llama(tmp_path_factory):
-    return tiny.save_llama(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory):
-    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
-
-
-def _hf(backbone, **changes):
-    return HF(backbone=backbone, **{"precision": "fp32", "batch_size": 16, "lr": 3e-3, **changes})
-
-
-def _weights(fitted):
-    return {name: p.detach().clone() for name, p in fitted.model.named_parameters() if p.requires_grad}
-
-
 @pytest.mark.parametrize("family", ["llama", "bert"])
 @pytest.mark.parametrize("tune", TUNES, ids=str)
 def test_trained_parameters_move_and_frozen_ones_do_not(request, family, tune):
@@ -45,7 +27,7 @@ def test_trained_parameters_move_and_frozen_ones_do_not(request, family, tune):
     before = {name: p.clone() for name, p in shared.model.named_parameters()}
     fresh = _classifier.Classifier(shared, _shape(**tune))
     start = {name: p.detach().clone() for name, p in fresh.named_parameters()}
-    fitted = _hf(reference, **tune).fit(tiny.work(), runtime)
+    fitted = tiny.hf(reference, **tune).fit(tiny.work(), runtime)
     after = dict(fitted.model.named_parameters())
     trained = {name for name, p in after.items() if p.requires_grad}
     # BERT's key biases add the same to all scores of a query, so that attention cannot see them.
@@ -72,8 +54,8 @@ def _shape(**changes):
 
 def test_lora_start_matters_and_moves(llama):
     """A second epoch moves A as well: B has left zero."""
-    one = _weights(_hf(llama, tune="lora", epochs=1, batch_size=32).fit(tiny.work(), Runtime()))
-    two = _weights(_hf(llama, tune="lora", epochs=3, batch_size=8).fit(tiny.work(), Runtime()))
+    one = tiny.weights(tiny.hf(llama, tune="lora", epochs=1, batch_size=32).fit(tiny.work(), Runtime()))
+    two = tiny.weights(tiny.hf(llama, tune="lora", epochs=3, batch_size=8).fit(tiny.work(), Runtime()))
     assert all(not torch.equal(one[name], two[name]) for name in one if "lora_A" in name)
 
 
@@ -98,7 +80,7 @@ def test_padding_and_exclamation_marks_change_nothing(request, family, precision
 
 def test_it_learns_and_predicts_what_it_watched(llama):
     work = tiny.work(64, watch=20)
-    fitted = _hf(llama, epochs=15, lr=5e-3).fit(work, Runtime())
+    fitted = tiny.hf(llama, epochs=15, lr=5e-3).fit(work, Runtime())
     gold = tiny.texts(84, seed=3)[1]
     assert (fitted.predict(work.inputs).argmax(axis=1) == gold[:64]).mean() > 0.9
     assert np.array_equal(fitted.predict(work.watch), fitted.watched[-1])
@@ -110,15 +92,17 @@ def test_it_learns_and_predicts_what_it_watched(llama):
 
 
 def test_readings_are_evenly_spaced_and_end_at_the_end(llama):
-    fitted = _hf(llama, epochs=5, batch_size=8).fit(tiny.work(20, watch=7), Runtime())
+    fitted = tiny.hf(llama, epochs=5, batch_size=8).fit(tiny.work(20, watch=7), Runtime())
     assert fitted.steps == (3, 6, 9, 12, 15)  # 20 rows are 3 steps: the last, of 4 rows, is not dropped
     assert fitted.watched.shape == (5, 7, 2)
-    assert _hf(llama, epochs=1).fit(tiny.work(16), Runtime()).steps == (1,)
+    assert tiny.hf(llama, epochs=1).fit(tiny.work(16), Runtime()).steps == (1,)
 
 
 def test_same_seed_same_numbers_other_seed_other_numbers(llama):
     work = tiny.work()
-    fits = [_hf(llama, tune="lora").fit(dataclasses.replace(work, seed=seed), Runtime()).watched for seed in (1, 1, 2)]
+    fits = [
+        tiny.hf(llama, tune="lora").fit(dataclasses.replace(work, seed=seed), Runtime()).watched for seed in (1, 1, 2)
+    ]
     assert np.array_equal(fits[0], fits[1])
     assert not np.allclose(fits[0], fits[2], atol=1e-6)
 
@@ -138,14 +122,14 @@ def test_rows_of_weight_zero_change_nothing(llama):
     turned = work.targets.values.copy()
     turned[::4] = turned[::4, ::-1]
     both = [
-        _hf(llama).fit(
+        tiny.hf(llama).fit(
             dataclasses.replace(work, targets=dataclasses.replace(work.targets, weight=weight, values=values)),
             Runtime(),
         )
         for values in (work.targets.values, turned)
     ]
     assert np.array_equal(both[0].watched, both[1].watched)
-    assert not np.array_equal(both[0].watched, _hf(llama).fit(work, Runtime()).watched)
+    assert not np.array_equal(both[0].watched, tiny.hf(llama).fit(work, Runtime()).watched)
 
 
 def test_pairs_and_pooling(bert, llama):
@@ -153,19 +137,19 @@ def test_pairs_and_pooling(bert, llama):
     pairs = tuple(zip(inputs[:30], inputs[30:], strict=True))
     targets = Targets.of([str(i) for i in range(20)], np.eye(2)[labels[:20]])
     work = dataclasses.replace(tiny.work(20), inputs=pairs[:20], watch=pairs[20:], targets=targets)
-    fitted = _hf(bert).fit(work, Runtime())
+    fitted = tiny.hf(bert).fit(work, Runtime())
     assert fitted.watched.shape == (4, 10, 2)
     turned = tuple((b, a) for a, b in pairs[:20])
     assert not np.allclose(fitted.predict(turned), fitted.predict(pairs[:20]), atol=1e-4)
     assert fitted.model.pool == "mean"
-    assert _hf(llama, epochs=1).fit(tiny.work(), Runtime()).model.pool == "last"
+    assert tiny.hf(llama, epochs=1).fit(tiny.work(), Runtime()).model.pool == "last"
 
 
 def test_numbers(llama):
     work = tiny.work(48)
     lengths = np.array([[float(len(text.split()))] for text in work.inputs])
     targets = Targets.of([str(i) for i in range(48)], 100 + 10 * lengths)
-    fitted = _hf(llama, epochs=25, lr=3e-3, pool="mean").fit(
+    fitted = tiny.hf(llama, epochs=25, lr=3e-3, pool="mean").fit(
         dataclasses.replace(work, targets=targets, target="regression", classes=1), Runtime()
     )
     got = fitted.predict(work.inputs)
@@ -174,7 +158,7 @@ def test_numbers(llama):
 
 
 def test_truncation_is_counted(llama):
-    fitted = _hf(llama, max_length=5, epochs=1).fit(tiny.work(40), Runtime())
+    fitted = tiny.hf(llama, max_length=5, epochs=1).fit(tiny.work(40), Runtime())
     long = np.mean([len(text.split()) > 5 for text in tiny.work(40).inputs])
     assert fitted.facts["truncated"] == pytest.approx(long)
 
@@ -182,7 +166,7 @@ def test_truncation_is_counted(llama):
 def test_lora_saves_adapters_and_head_only(llama, tmp_path):
     from safetensors import safe_open
 
-    _hf(llama, tune="lora", layers=2).fit(tiny.work(), Runtime()).save(tmp_path)
+    tiny.hf(llama, tune="lora", layers=2).fit(tiny.work(), Runtime()).save(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
@@ -204,7 +188,7 @@ def test_saved_model_predicts_the_same_without_this_package(llama, tmp_path, tun
     from transformers import AutoModel, AutoTokenizer
 
     work = tiny.work()
-    fitted = _hf(llama, **tune).fit(work, Runtime())
+    fitted = tiny.hf(llama, **tune).fit(work, Runtime())
     fitted.save(tmp_path)
     base = llama.removeprefix("path:")
     if tune["tune"] == "lora":
@@ -246,17 +230,17 @@ def test_bad_specs_and_folders(llama, tmp_path):
         HF(backbone=llama, tune="top")
     with pytest.raises(SpecError, match="layers=3, but tune='full'"):
         HF(backbone=llama, layers=3)
-    wide = _hf(llama, tune="lora", layers=9)
+    wide = tiny.hf(llama, tune="lora", layers=9)
     assert "layers=9, but backbone" in wide.problem()
     with pytest.raises(SpecError, match=r"layers=9, but backbone .* has 4"):
         wide.fit(tiny.work(), Runtime())
     with pytest.raises(DataError, match="no rows to train on"):
-        _hf(llama).fit(dataclasses.replace(tiny.work(), inputs=()), Runtime())
+        tiny.hf(llama).fit(dataclasses.replace(tiny.work(), inputs=()), Runtime())
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"junk")
     with pytest.raises(AssetError, match="cannot be loaded"):
-        _hf(f"path:{tmp_path}").fit(tiny.work(), Runtime())
-    assert _hf(llama).problem() is None
+        tiny.hf(f"path:{tmp_path}").fit(tiny.work(), Runtime())
+    assert tiny.hf(llama).problem() is None
 
 
 def test_nothing_is_printed_or_left_behind(llama, capfd, tmp_path, monkeypatch):
@@ -265,14 +249,14 @@ def test_nothing_is_printed_or_left_behind(llama, capfd, tmp_path, monkeypatch):
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    _hf(llama).fit(tiny.work(), Runtime())
+    tiny.hf(llama).fit(tiny.work(), Runtime())
     out, _ = capfd.readouterr()
     assert out == ""
     assert list(tmp_path.iterdir()) == []
 
 
 def test_encoder_and_can(llama):
-    model = _hf(llama, max_length=40).resolve()
+    model = tiny.hf(llama, max_length=40).resolve()
     assert model.can == {"custom_loss", "features", "hidden", "pretrained"}
     assert (model.encoder().max_length, model.encoder().layer) == (40, "middle")
     assert model.encoder().digest == model.digest != ""

@@ -9,24 +9,9 @@ import tiny
 from surpass.artifacts import take
 from surpass.methods.logconf import LogConf
 from surpass.models import _backbone, _lower
-from surpass.models.hf import HF
 from surpass.runtime import Runtime
 
 TUNES = [{"tune": "lora", "layers": 2}, {"tune": "top", "layers": 2}]
-
-
-@pytest.fixture(scope="session")
-def llama(tmp_path_factory):
-    return tiny.save_llama(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory):
-    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
-
-
-def _hf(backbone, **changes):
-    return HF(backbone=backbone, **{"precision": "fp32", "batch_size": 16, "lr": 3e-3, **changes})
 
 
 @pytest.mark.parametrize("family", ["llama", "bert"])
@@ -34,7 +19,7 @@ def _hf(backbone, **changes):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_cached_lower_layers_give_the_trajectory_of_the_plain_path(request, monkeypatch, family, tune, precision):
     reference = request.getfixturevalue(family)
-    work, model = tiny.work(40, method=LogConf()), _hf(reference, precision=precision, **tune)
+    work, model = tiny.work(40, method=LogConf()), tiny.hf(reference, precision=precision, **tune)
     cached = model.fit(work, Runtime())
     monkeypatch.setattr(_lower, "KEPT_BYTES", 0)
     lean = model.fit(work, Runtime())  # lower layers apart from the upper ones, but not kept
@@ -49,7 +34,7 @@ def test_cached_lower_layers_give_the_trajectory_of_the_plain_path(request, monk
 
 
 def test_lower_layers_run_once_for_all_fits_of_a_process(llama):
-    runtime, model = Runtime(), _hf(llama, tune="lora", layers=1)
+    runtime, model = Runtime(), tiny.hf(llama, tune="lora", layers=1)
     backbone = _backbone.load(llama, "", "fp32", runtime)
     ran: list[int] = []
     backbone.stack[0].register_forward_hook(lambda *call: ran.append(len(call[1][0] if call[1] else "")))
@@ -69,14 +54,14 @@ def test_kept_states_are_bounded(llama, monkeypatch):
     runtime = Runtime()
     for seed in range(4):
         inputs, _ = tiny.texts(40, seed=seed)
-        _hf(llama, tune="lora", layers=1, epochs=1).fit(dataclasses.replace(tiny.work(40), inputs=inputs), runtime)
+        tiny.hf(llama, tune="lora", layers=1, epochs=1).fit(dataclasses.replace(tiny.work(40), inputs=inputs), runtime)
         held = sum(t.nbytes for name, states in runtime.memo.items() if name[0] == "lower" for t in states)
         assert 0 < held <= 60_000
 
 
 def test_result_does_not_depend_on_what_ran_before(llama):
     """bf16 rounds by the shape of a batch, so states are shared by whole blocks of rows, never row by row."""
-    model, work = _hf(llama, tune="lora", layers=1, precision="bf16"), tiny.work(40)
+    model, work = tiny.hf(llama, tune="lora", layers=1, precision="bf16"), tiny.work(40)
     runtime = Runtime()
     other = dataclasses.replace(work, inputs=take(work.inputs, np.arange(20)), targets=work.targets.take(np.arange(20)))
     model.fit(other, runtime).predict(work.inputs)

@@ -11,27 +11,12 @@ from surpass.artifacts import Targets
 from surpass.errors import SpecError
 from surpass.methods.base import Method, cross_entropy
 from surpass.models import _linear, _trainer
-from surpass.models.hf import HF
 from surpass.models.prompt import Prompt
 from surpass.runtime import Runtime
 from surpass.spec import key
 
 CUTS = (100_000, 1)
 STILL = {"lr": 1e-12, "epochs": 1}
-
-
-@pytest.fixture(scope="session")
-def llama(tmp_path_factory):
-    return tiny.save_llama(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory):
-    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
-
-
-def _hf(backbone, **changes):
-    return HF(backbone=backbone, **{"precision": "fp32", "batch_size": 16, "lr": 3e-3, **changes})
 
 
 def _states(reference, inputs):
@@ -97,12 +82,12 @@ def test_labels_that_miss_a_class_leave_its_weights_at_zero():
 @pytest.mark.parametrize("family", ["llama", "bert"])
 def test_training_starts_at_the_probe(request, family):
     reference, work = request.getfixturevalue(family), tiny.work(40)
-    fitted = _hf(reference, head="probe", **STILL).fit(work, Runtime())
+    fitted = tiny.hf(reference, head="probe", **STILL).fit(work, Runtime())
     states = _states(reference, work.inputs)
     head = fitted.model.head.weight.detach().double()
     assert float(_slope(head.numpy(), states, work.targets.values, np.ones(40), l2=0.3).abs().max()) < 1e-3
     assert fitted.predict(work.inputs) == pytest.approx(torch.softmax(states @ head.T, -1).numpy(), abs=1e-4)
-    zero = _hf(reference, **STILL).fit(work, Runtime())
+    zero = tiny.hf(reference, **STILL).fit(work, Runtime())
     assert zero.predict(work.inputs) == pytest.approx(0.5, abs=1e-6)
     assert fitted.facts["train_loss"] < zero.facts["train_loss"] - 0.03
 
@@ -111,7 +96,7 @@ def test_numbers_start_at_their_probe_too(llama):
     work = tiny.work(40)
     targets = Targets.of([str(i) for i in range(40)], np.array([[100.0 + len(text)] for text in work.inputs]))
     work = dataclasses.replace(work, targets=targets, target="regression", classes=1)
-    fits = [_hf(llama, pool="mean", head=head, **STILL).fit(work, Runtime()) for head in ("zero", "probe")]
+    fits = [tiny.hf(llama, pool="mean", head=head, **STILL).fit(work, Runtime()) for head in ("zero", "probe")]
     off = [float(((fitted.predict(work.inputs) - targets.values) ** 2).mean()) for fitted in fits]
     assert off[0] == pytest.approx(targets.values.var(), rel=1e-4)
     assert off[1] < off[0] / 2
@@ -137,10 +122,10 @@ def weights(monkeypatch):
 @pytest.mark.parametrize("tune", [{"tune": "full"}, {"tune": "lora", "layers": 2}], ids=str)
 def test_the_average_is_the_weighted_mean_of_all_steps(llama, tune, weights):
     work, decay = tiny.work(40), 0.7
-    plain = _hf(llama, epochs=3, points=9, **tune).fit(work, Runtime())
+    plain = tiny.hf(llama, epochs=3, points=9, **tune).fit(work, Runtime())
     path = [*weights[1:], {n: p.detach() for n, p in plain.model.named_parameters() if p.requires_grad}]
     shares = np.array([decay ** (len(path) - 1 - i) for i in range(len(path))])
-    fitted = _hf(llama, epochs=3, points=9, ema=decay, **tune).fit(work, Runtime())
+    fitted = tiny.hf(llama, epochs=3, points=9, ema=decay, **tune).fit(work, Runtime())
     for name, parameter in fitted.model.named_parameters():
         if parameter.requires_grad:
             mean = sum(share * step[name].double() for share, step in zip(shares / shares.sum(), path, strict=True))
@@ -156,9 +141,9 @@ def test_the_average_is_the_weighted_mean_of_all_steps(llama, tune, weights):
 
 def test_a_decay_of_one_is_refused(llama):
     with pytest.raises(SpecError, match="ema=1 never leaves the first weights"):
-        _hf(llama, ema=1.0)
+        tiny.hf(llama, ema=1.0)
     with pytest.raises(SpecError, match="must be above 0"):
-        _hf(llama, ema=0.0)
+        tiny.hf(llama, ema=0.0)
 
 
 # L2-SP; that its gradient is the penalty's is in test_training.py
@@ -166,7 +151,7 @@ def test_a_decay_of_one_is_refused(llama):
 
 def test_a_strong_pull_keeps_the_body_and_not_the_head(llama):
     work = tiny.work(40)
-    fits = [_hf(llama, epochs=4, l2_sp=strength).fit(work, Runtime()) for strength in (0.0, 100.0)]
+    fits = [tiny.hf(llama, epochs=4, l2_sp=strength).fit(work, Runtime()) for strength in (0.0, 100.0)]
     start = dict(fits[0].model.backbone.model.named_parameters())
 
     def moved(fitted):
@@ -205,21 +190,23 @@ def test_a_companion_trains_along_and_is_not_kept(llama):
     work = _bent_work()
     _Bent.made.clear()
     torch.manual_seed(123)  # the companion's start is the fit's seed's alone
-    fits = [_hf(llama).fit(work, Runtime(tokens_per_batch=tokens)) for tokens in CUTS]
+    fits = [tiny.hf(llama).fit(work, Runtime(tokens_per_batch=tokens)) for tokens in CUTS]
     first, second = (companion.weight.detach() for companion in _Bent.made)
     start = _trainer.seeded(lambda: torch.nn.Linear(32, 2), 0).weight.detach()
     assert float((first - start).abs().mean()) > 1e-3
     assert torch.allclose(first, second, atol=2e-4)
     assert fits[0].watched == pytest.approx(fits[1].watched, abs=2e-4)
     assert not hasattr(fits[0].model, "companion")
-    assert fits[0].facts["trained_parameters"] == _hf(llama).fit(tiny.work(40), Runtime()).facts["trained_parameters"]
+    assert (
+        fits[0].facts["trained_parameters"] == tiny.hf(llama).fit(tiny.work(40), Runtime()).facts["trained_parameters"]
+    )
 
 
 def test_a_companion_is_averaged_too(llama):
     work = _bent_work()
     _Bent.made.clear()
     for ema in (None, 0.9):
-        _hf(llama, ema=ema).fit(work, Runtime())
+        tiny.hf(llama, ema=ema).fit(work, Runtime())
     assert not torch.allclose(_Bent.made[0].weight, _Bent.made[1].weight, atol=1e-4)
 
 
@@ -229,7 +216,7 @@ def test_a_companion_is_averaged_too(llama):
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "tune": "lora", "layers": 2}], ids=str)
 def test_states_are_what_the_head_reads(llama, changes):
     work = tiny.work(40)
-    fitted = _hf(llama, **changes).fit(work, Runtime())
+    fitted = tiny.hf(llama, **changes).fit(work, Runtime())
     for inputs in (work.inputs, work.inputs[3:7], (*work.watch, *work.inputs[:2])):
         states = fitted.states(inputs)
         assert states.shape == (len(inputs), 32)
@@ -240,14 +227,14 @@ def test_states_are_what_the_head_reads(llama, changes):
 
 
 def test_what_a_decoder_and_an_encoder_offer(llama, bert):
-    assert _hf(llama).can == {"custom_loss", "features", "hidden", "pretrained"}
-    assert _hf(llama, digest="d").pretrained() == Prompt(backbone=llama, precision="fp32", digest="d")
-    assert _hf(bert).can == {"custom_loss", "features", "hidden"}
-    assert _hf(bert).pretrained() is None
+    assert tiny.hf(llama).can == {"custom_loss", "features", "hidden", "pretrained"}
+    assert tiny.hf(llama, digest="d").pretrained() == Prompt(backbone=llama, precision="fp32", digest="d")
+    assert tiny.hf(bert).can == {"custom_loss", "features", "hidden"}
+    assert tiny.hf(bert).pretrained() is None
 
 
 def test_options_that_are_off_leave_the_key_and_others_change_it(llama):
-    plain = _hf(llama)
-    assert key(_hf(llama, head="zero", ema=None, l2_sp=0.0, generative=0)) == key(plain)
+    plain = tiny.hf(llama)
+    assert key(tiny.hf(llama, head="zero", ema=None, l2_sp=0.0, generative=0)) == key(plain)
     changes = ({"head": "probe"}, {"ema": 0.9}, {"l2_sp": 0.1}, {"generative": 1})
-    assert len({key(plain), *(key(_hf(llama, **change)) for change in changes)}) == 5
+    assert len({key(plain), *(key(tiny.hf(llama, **change)) for change in changes)}) == 5

@@ -12,29 +12,10 @@ from surpass.methods.base import Method, cross_entropy
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
 from surpass.models import _backbone, _classifier, _trainer
-from surpass.models.hf import HF
 from surpass.runtime import Runtime
 
 TUNES = [{"tune": "full"}, {"tune": "lora", "layers": 2}]
 LOGCONFS = [LogConf(variant=name) for name in ("paper", "openai", "eleuther")]
-
-
-@pytest.fixture(scope="session")
-def llama(tmp_path_factory):
-    return tiny.save_llama(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="session")
-def bert(tmp_path_factory):
-    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
-
-
-def _hf(backbone, **changes):
-    return HF(backbone=backbone, **{"precision": "fp32", "batch_size": 16, "lr": 3e-3, **changes})
-
-
-def _weights(fitted):
-    return {name: p.detach().clone() for name, p in fitted.model.named_parameters() if p.requires_grad}
 
 
 @pytest.mark.parametrize("tune", TUNES, ids=str)
@@ -43,11 +24,11 @@ def test_one_micro_batch_equals_four_and_sixteen(llama, tune, method):
     """The accumulation trap: a step of 16 rows is one step however it is cut; its gradient is neither 4 times larger
     nor made of other thresholds. 40 rows leave an incomplete last step in both epochs."""
     work = tiny.work(40, method=method)
-    fits = [_hf(llama, **tune, clip=0.0).fit(work, Runtime(tokens_per_batch=tokens)) for tokens in (100_000, 48, 1)]
+    fits = [tiny.hf(llama, **tune, clip=0.0).fit(work, Runtime(tokens_per_batch=tokens)) for tokens in (100_000, 48, 1)]
     for other in fits[1:]:
         assert other.watched == pytest.approx(fits[0].watched, abs=2e-4)
-        for name, value in _weights(fits[0]).items():
-            assert torch.allclose(_weights(other)[name], value, atol=2e-4), name
+        for name, value in tiny.weights(fits[0]).items():
+            assert torch.allclose(tiny.weights(other)[name], value, atol=2e-4), name
 
 
 @pytest.mark.parametrize("method", [Soft(), *LOGCONFS], ids=lambda m: getattr(m, "variant", "soft"))
@@ -82,7 +63,7 @@ def _single_step(reference, work, runtime):
     backbone = _backbone.load(reference, "", "fp32", runtime)
     model = _trainer.seeded(lambda: _classifier.Classifier(backbone, _shape()), 0)
     goal = Goal.of(work.targets, "classification")
-    plan = _hf(reference)._plan(0)
+    plan = tiny.hf(reference)._plan(0)
     trainer = _trainer.StepTrainer(
         model=model,
         rows=model.prepare(work.inputs, runtime, keep=False),
@@ -98,7 +79,7 @@ def _single_step(reference, work, runtime):
 def test_evaluation_never_feeds_the_window(llama):
     """More readings, same training: with the running median of `eleuther` this would differ at the first leak."""
     work = tiny.work(40, method=LogConf(variant="eleuther", strength=1.0))
-    fits = [_hf(llama, points=points, epochs=6).fit(work, Runtime()) for points in (1, 18)]
+    fits = [tiny.hf(llama, points=points, epochs=6).fit(work, Runtime()) for points in (1, 18)]
     assert np.array_equal(fits[0].watched[-1], fits[1].watched[-1])
 
 
@@ -116,7 +97,7 @@ def test_methods_see_the_step(llama):
 
     work = tiny.work(20, method=Spy())
     gold = dataclasses.replace(work, targets=dataclasses.replace(work.targets, gold=np.arange(20) < 5))
-    _hf(llama, epochs=1, batch_size=8).fit(gold, Runtime())
+    tiny.hf(llama, epochs=1, batch_size=8).fit(gold, Runtime())
     sizes = [len(batch.step_probs) for batch, _ in seen]
     assert sizes == [8, 8, 4]
     assert [len(batch.recent_probs) for batch, _ in seen] == [0, 8, 8]
@@ -132,14 +113,14 @@ def test_methods_see_the_step(llama):
 
 def test_dropout_does_not_depend_on_the_cut(llama):
     work = tiny.work(32)
-    fits = [_hf(llama, dropout=0.3).fit(work, Runtime(tokens_per_batch=tokens)).watched for tokens in (100_000, 1)]
+    fits = [tiny.hf(llama, dropout=0.3).fit(work, Runtime(tokens_per_batch=tokens)).watched for tokens in (100_000, 1)]
     assert fits[0] == pytest.approx(fits[1], abs=2e-4)
-    assert not np.allclose(fits[0], _hf(llama).fit(work, Runtime()).watched, atol=1e-4)
+    assert not np.allclose(fits[0], tiny.hf(llama).fit(work, Runtime()).watched, atol=1e-4)
 
 
 def test_backbone_dropout_stays_off(bert):
     work = tiny.work(32)
-    fits = [_hf(bert).fit(work, Runtime(tokens_per_batch=tokens)).watched for tokens in (100_000, 1)]
+    fits = [tiny.hf(bert).fit(work, Runtime(tokens_per_batch=tokens)).watched for tokens in (100_000, 1)]
     assert fits[0] == pytest.approx(fits[1], abs=2e-4)
 
 
@@ -149,7 +130,7 @@ def test_loss_that_is_no_number_names_step_and_rate(llama):
             return cross_entropy(batch.logits, batch.targets) * (float("nan") if batch.step == 2 else 1.0)
 
     with pytest.raises(StageError, match=r"loss is nan at step 3 of 6, with learning rate 0\.00"):
-        _hf(llama, epochs=3).fit(tiny.work(32, method=Broken()), Runtime())
+        tiny.hf(llama, epochs=3).fit(tiny.work(32, method=Broken()), Runtime())
 
 
 def test_statistics_that_were_not_declared_are_empty(llama):
@@ -158,4 +139,4 @@ def test_statistics_that_were_not_declared_are_empty(llama):
             assert len(batch.step_probs) == 0
             return cross_entropy(batch.logits, batch.targets)
 
-    _hf(llama, epochs=1).fit(tiny.work(method=Undeclared()), Runtime())
+    tiny.hf(llama, epochs=1).fit(tiny.work(method=Undeclared()), Runtime())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from surpass import presets
@@ -12,7 +14,7 @@ from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.study import cells
-from surpass.studyfile import read
+from surpass.studyfile import ROUTE_WORDS, read
 
 
 @pytest.mark.parametrize("family", REGISTRIES)
@@ -39,11 +41,17 @@ def test_a_plugin_is_told_with_its_options_and_defaults():
         about("methods", "logcnof")
 
 
+def test_what_may_stand_beside_a_method_is_told_with_every_method():
+    beside = about("methods", "soft")["text"].partition("Beside any method")[2]
+    assert tuple(re.findall(r"^ {4}(\w+):", beside, re.MULTILINE)) == ROUTE_WORDS
+    assert "Beside any method" not in about("models", "sklearn")["text"]
+
+
 def test_every_preset_is_a_study_with_a_line_about_it():
     rows = listing("presets")
     assert {"demo", "first-look"} <= {row["name"] for row in rows}
     for row in rows:
-        assert row["summary"]
+        assert row["summary"].endswith(".")  # not cut in the middle of a sentence
         assert read(presets.recipe(row["name"])).name == row["name"]
         assert about("presets", row["name"])["text"].startswith(f"# {row['summary']}")
     with pytest.raises(UnknownNameError, match=r"unknown preset 'dmeo'\. Did you mean 'demo'"):

@@ -232,3 +232,17 @@ def test_ctrl_c_is_told_in_words_wherever_it_comes(finished):
     done = subprocess.run([sys.executable, "-c", code], cwd=finished, capture_output=True, text=True)
     assert done.returncode == 128 + signal.SIGINT
     assert "stopped. What was finished is kept" in done.stderr
+
+
+def test_a_misspelt_preset_is_told_apart_from_a_file_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError, match=r"unknown preset 'crowdd'\. Did you mean 'crowd'\?.* Or give a YAML file"):
+        read("crowdd")
+    with pytest.raises(StudyError, match=r"study file 'crowdd\.yaml' cannot be read"):
+        read("crowdd.yaml")
+
+
+def test_a_label_that_holds_a_name_where_a_mapping_belongs_is_told_what_to_write():
+    blend = {"label": "blend", "weak": "sklearn"}
+    with pytest.raises(StudyError, match=r"weak='sklearn', but allowed is a model or a label source, as a mapping such as"):
+        parse({"name": "x", "tasks": ["toy"], "pairs": [{"weak": blend, "strong": "sklearn"}]})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surpass.errors import SpecError, StudyError
+from surpass.errors import DataError, SpecError, StudyError
 from surpass.feasibility import problems_of
+from surpass.labels.file import File
 from surpass.labels.gold import Gold
+from surpass.methods.confident import Confident
 from surpass.methods.hard import Hard
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
@@ -18,10 +20,12 @@ from surpass.runner import plan, run
 from surpass.scoring import results
 from surpass.shelf import Shelf
 from surpass.spec import key
+from surpass.splits import make_splits
 from surpass.stages import Fit
 from surpass.stopping import point_scores
 from surpass.study import Pair, Study, cells
 from surpass.studyfile import parse
+from surpass.tasks.toy import Toy
 
 MIDDLE, OTHER = Sklearn(ngrams=2, params=(("C", 2.0),)), Sklearn(ngrams=3)
 STRONG = Sklearn(params=(("C", 10.0),))
@@ -104,10 +108,15 @@ def test_names_tell_routes_apart():
         Route(method=Soft(), rounds=2),
         Route(method=Soft(), reprobe=True),
         Route(method=LogConf(), tries=(LogConf(), LogConf(strength=0.25))),
+        *(
+            Route(method=LogConf(), tries=tuple(LogConf(variant=v, strength=s) for s in (0.2, 0.3)))
+            for v in ("openai", "eleuther")
+        ),
         Route(method=LogConf()),
     ]
     assert len({route.label() for route in routes}) == len(routes)
     assert routes[5].label() == "soft (2 rounds)"
+    assert routes[8].label() == "logconf(variant=openai) best of 2"
 
 
 def test_what_makes_no_sense_is_refused():
@@ -117,6 +126,8 @@ def test_what_makes_no_sense_is_refused():
         Route(method=Soft(), control="gold")
     with pytest.raises(SpecError, match="tries holds another method"):
         Route(method=Soft(), tries=(Soft(), Hard()))
+    with pytest.raises(SpecError, match="tries are chosen by weak labels, but reprobe"):
+        Route(method=LogConf(), tries=(LogConf(), LogConf(strength=0.1)), reprobe=True)
     with pytest.raises(SpecError, match="rounds=-1"):
         Route(method=Soft(), rounds=-1)
 
@@ -154,7 +165,12 @@ def test_a_study_file_names_settings_to_try():
         ({"method": "soft", "rounds": 99}, "at most 20"),
         ({"method": "logconf", "try": {"strength": 0.5}}, "try is"),
         ({"method": "logconf", "try": {"strength": [0.5, 7]}}, "at most 1"),
-        ({"rounds": 1}, "names no method"),
+        ({"method": "logconf", "try": {}}, "try is {}"),
+        ({"method": "logconf", "strength": 0.5, "try": {"strength": [0.25, 0.75]}}, "strength is given and stands under try"),
+        ({"method": "logconf", "try": {"strenght": [0.5]}}, r"'strenght'. Did you mean 'strength'\? Allowed: variant, strength\."),
+        ({"method": "soft", "thrugh": ["sklearn"]}, r"unknown field 'thrugh'. Did you mean 'through'\? Allowed: through, rounds"),
+        ({"method": "hard", "round": 2, "fresh": True}, "unknown field 'round'. Did you mean 'rounds'"),
+        ({"rounds": 1}, r"\{'rounds': 1\} names no method"),
     ],
 )
 def test_mistakes_in_a_route_are_told(way, message):
@@ -184,8 +200,6 @@ def test_settings_need_validation_rows(small_study):
 
 
 def test_the_reported_setting_agrees_best_with_the_weak_labels_not_with_the_truth(small_study, store):
-    from surpass.methods.confident import Confident
-
     tries = tuple(Confident(share=share) for share in (0.1, 0.3, 1.0))
     study = small_study(methods=(Route(method=tries[0], tries=tries),), seeds=3)
     made, outcomes = run(study, store=store)
@@ -200,3 +214,35 @@ def test_the_reported_setting_agrees_best_with_the_weak_labels_not_with_the_trut
         assert key(scored.student.fit) == key(cell.students[int(np.argmax(agreement))])
     (row,) = [r for r in results(made, outcomes, store).rows if r.metric == "accuracy" and r.split == "test"]
     assert row.method == "confident best of 3"
+
+
+def test_settings_of_a_chain_are_held_against_the_supervisor_not_against_one_settings_teacher(small_study, store):
+    tries = tuple(Confident(share=share) for share in (0.1, 0.3, 1.0))
+    route = Route(method=tries[0], tries=tries, through=(Sklearn(ngrams=1, params=(("C", 0.1),)),))
+    study = small_study(tasks=(Toy(rows=600, noise=0.0),), methods=(route,), first_seed=4)
+    made, _ = run(study, store=store)
+    shelf = Shelf(store)
+    (cell,) = cells(made.study)
+    scored = shelf.scored(cell)
+    val = scored.splits.part("val").ids
+
+    def agreement(with_whom) -> list[float]:
+        wanted = with_whom.on(val)
+        return [point_scores(shelf.get(fit), val, wanted, "classification")[-1] for fit in cell.students]
+
+    best = int(np.argmax(agreement(scored.supervisor)))
+    assert best != int(np.argmax(agreement(shelf.get(cell.students[0].labels))))  # else this shows nothing
+    assert scored.student.fit == cell.students[best]
+
+
+def test_settings_cannot_be_chosen_where_the_labels_leave_out_validation_rows(small_study, store, tmp_path):
+    study = small_study()
+    rows = make_splits(cells(study)[0].data.resolve())
+    names = [name for name, split in zip(rows.rows.ids, rows.split, strict=True) if split in ("transfer", "test")]
+    path = tmp_path / "labels.csv"
+    path.write_text("id,label\n" + "".join(f"{name},{i % 2}\n" for i, name in enumerate(names)))
+    pair = Pair(weak=File(path=str(path)), strong=STRONG)
+    tried = Route(method=Confident(), tries=(Confident(share=0.5), Confident(share=1.0)))
+    made, _ = run(small_study(pairs=(pair,), methods=(tried,)), store=store)
+    with pytest.raises(DataError, match="2 settings are tried and one is chosen by validation rows, but 20 of 20 have"):
+        results(made, [], store)

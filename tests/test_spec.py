@@ -168,7 +168,7 @@ def test_whole_numbers_become_floats_inside_tuples_too():
         (lambda: Sklearn(ngrams=2.0), r"ngrams=2\.0, but allowed is a whole number"),
         (lambda: Sklearn(ngrams=None), "ngrams=None, but allowed is a whole number"),
         (lambda: Data(task=Toy(), train_share=0), r"data: train_share=0\.0, but it must be above 0"),
-        (lambda: Data(task=Soft()), "task=Soft.*, but allowed is Task"),
+        (lambda: Data(task=Soft()), "task=Soft.*, but allowed is a task, as a mapping such as"),
         (lambda: Data(task=Toy(), balance=1), "balance=1, but allowed is true or false"),
         (lambda: Shapes(counts=("a",)), r"shapes: counts=\('a',\), but allowed is a list of a whole number"),
         (lambda: Shapes(fixed=("a", 1.0, 2.0)), "fixed=.*, but allowed is a list"),

@@ -150,7 +150,11 @@ def test_a_method_may_keep_some_rows():
 @pytest.mark.parametrize(
     ("kept", "error", "message"),
     [
-        ((), StageError, r"kept none of 60 rows \(weak labels: \d+ unpleasant, \d+ pleasant\)\. Loosen its selection, or raise n_transfer"),
+        (
+            (),
+            StageError,
+            r"kept none of 60 rows \(weak labels: \d+ unpleasant, \d+ pleasant\)\. Loosen its selection, or raise n_transfer",
+        ),
         ((1, 0), DataError, "must return rows it was given, once each and in their order"),
         ((0, 0), DataError, "once each and in their order"),
     ],

@@ -13,10 +13,10 @@ from surpass.labels.gold import Gold
 from surpass.methods.hard import Hard
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
+from surpass.route import Route
 from surpass.runner import graph
 from surpass.spec import Spec, key
 from surpass.splits import Data
-from surpass.route import Route
 from surpass.stages import Features, Fit, Label
 from surpass.study import Pair, bind, cells, describe, role
 from surpass.tasks.toy import Toy

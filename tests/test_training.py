@@ -126,16 +126,6 @@ def test_a_second_forward_pass_that_rounds_otherwise_flips_no_row(variant, class
 N, BATCH, EPOCHS, RATE = 40, 16, 2, 2e-3  # steps of 16, 16 and 8 rows
 
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory) -> str:
-    return tiny.save_llama(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory) -> str:
-    return tiny.save_bert(tmp_path_factory.mktemp("bert"))
-
-
 def linear_maps(model: torch.nn.Module) -> list[str]:
     return [name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and "layer" in name]
 

@@ -24,7 +24,7 @@ from surpass.spec import key
 from surpass.store import Store
 from surpass.study import Pair, Study, cells
 from surpass.tasks.toy import Toy
-from surpass.versus import versus
+from surpass.versus import _places, versus
 
 WEAK, STRONG = Sklearn(ngrams=1), Sklearn(params=(("C", 30.0),))
 NOISY = Toy(rows=500, noise=0.2)
@@ -190,8 +190,27 @@ def test_a_pair_without_the_baseline_says_so(small_study, store):
     plan = finish(small_study(pairs=pairs, methods=(Soft(), Hard())), store)
     rows = versus(plan, store).rows
     assert [row.outcome == "undefined" for row in rows] == [False, True]
-    assert rows[1].note == "'soft' is not run on this pair"
+    assert rows[1].note == "'soft' is not run on this pair with these rows"
     assert math.isnan(rows[1].pgr.value)
+
+
+def test_pairs_that_differ_in_their_rows_alone_are_not_set_against_each_other(small_study, store):
+    more = {"n_transfer": 90}
+    pairs = (Pair(weak=WEAK, strong=STRONG, methods=(Soft(),)), Pair(weak=WEAK, strong=STRONG, methods=(Hard(),)))
+    other = dataclasses.replace(pairs[1], data=more)
+    both = versus(finish(small_study(pairs=pairs), store), store)
+    assert [(row.method, row.outcome) for row in both.rows] == [("hard", "tie")]
+    with pytest.raises(DataError, match="'soft' is not run on this pair with these rows"):
+        versus(finish(small_study(pairs=(pairs[0], other)), store), store)
+    apart = dataclasses.replace(other, methods=(Hard(), Route(method=Soft(), through=(WEAK,))))
+    rows = versus(finish(small_study(pairs=(pairs[0], apart)), store), store, baseline="hard").rows
+    assert [(row.method, row.seeds) for row in rows] == [("soft", 0), (apart.methods[1].label(), 1)]
+
+
+def test_a_probe_on_ground_truth_is_no_method(small_study):
+    read = Route(method=Soft(), reprobe=True)
+    study = small_study(methods=(Hard(), read))
+    assert [list(of_place) for of_place in _places(study).values()] == [["hard"]]
 
 
 def test_settings_tried_are_counted_and_must_be_equal_to_be_fair(small_study, store):

@@ -6,6 +6,7 @@ Word 0 is "!", which is also the padding token: a model that finds the last toke
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from surpass.artifacts import Targets
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
 from surpass.models.base import Work
+from surpass.models.hf import HF
 
 GOOD = ("fine", "great", "lovely", "superb")
 BAD = ("dull", "awful", "grim", "tedious")
@@ -48,6 +50,16 @@ def work(n: int = 32, *, method: Method | None = None, watch: int = 12, seed: in
         method=method,
         seed=seed,
     )
+
+
+def hf(backbone: str, **changes: Any) -> HF:
+    """Return a model whose finetuning on `work` takes a second and learns something."""
+    return HF(backbone=backbone, **{"precision": "fp32", "batch_size": 16, "lr": 3e-3, **changes})
+
+
+def weights(fitted: Any) -> dict[str, Any]:
+    """Return a copy of a fitted model's trained parameters by name."""
+    return {name: p.detach().clone() for name, p in fitted.model.named_parameters() if p.requires_grad}
 
 
 def save_llama(folder: Path, *, layers: int = 4, width: int = 32) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Blend": "surpass.labels.blend",
     "Data": "surpass.splits",
     "Encoder": "surpass.models.base",
     "Ensemble": "surpass.labels.ensemble",
@@ -20,6 +21,7 @@ _PUBLIC = {
     "LogConf": "surpass.methods.logconf",
     "Pair": "surpass.study",
     "Probe": "surpass.models.probe",
+    "Route": "surpass.route",
     "Runtime": "surpass.runtime",
     "Sklearn": "surpass.models.sklearn",
     "Soft": "surpass.methods.soft",

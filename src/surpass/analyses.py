@@ -65,35 +65,14 @@ def _errors(study: Study, group: Seeds) -> Iterator[ErrorRow]:
     for split in scored_splits(group[0]):
         runs = [run_of(one, split, study.stopping) for one in group]
         for place, found in enumerate(error_shares(runs, level=study.level)):
-            yield ErrorRow(
-                **names(group[0].cell),
-                split=split,
-                bin=place,
-                low=found.low,
-                high=found.high,
-                rows=found.rows,
-                wrong=found.wrong,
-                inheritance=found.inheritance,
-                correction=found.correction,
-                other=found.other,
-                new=found.new,
-            )
+            yield ErrorRow(split=split, bin=place, **{**found._asdict(), **names(group[0].cell)})
 
 
 def _calibration(study: Study, group: Seeds) -> Iterator[CalibrationRow]:
     for split in scored_splits(group[0]):
         runs = [run_of(one, split, study.stopping) for one in group]
         for found in calibration(runs, level=study.level):
-            yield CalibrationRow(
-                **names(group[0].cell),
-                split=split,
-                role=found.role,
-                ece=found.ece,
-                brier=found.brier,
-                confidence=found.confidence,
-                overconfidence=found.overconfidence,
-                curve=found.curve,
-            )
+            yield CalibrationRow(split=split, **{**found._asdict(), **names(group[0].cell)})
 
 
 def _ladders(

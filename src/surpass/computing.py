@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -244,12 +246,30 @@ def _training_rows(spec: Fit, splits: Splits) -> Rows:
         rows = rows.take(np.flatnonzero(np.array(rows.domains) == spec.domain))
     if spec.part:
         place, parts = spec.part
-        # splits hold their classes in turns and in the order of a hash: any stretch of rows is a fair sample
-        rows = rows.take(np.arange(len(rows) * place // parts, len(rows) * (place + 1) // parts))
+        rows = rows.take(np.flatnonzero(_parts(rows.groups, parts) == place))
     if not len(rows):
         of = f" of domain '{spec.domain}'" if spec.domain else ""
         raise StageError(f"no rows to fit on: the {spec.train_split} split has none{of}. Raise n_{spec.train_split}.")
     return rows
+
+
+def _parts(groups: Sequence[str], parts: int) -> NDArray[np.int64]:
+    """Return the part of each row, (n,), about as many rows in each and no group in two.
+
+    Splits hold their classes in turns and in the order of a hash, so any stretch of rows is a fair sample. Groups of several
+    rows are ordered by a hash of their own: those that came last may have given rows of one class alone.
+    """
+    sizes, before = Counter(groups), 0
+    names = list(sizes) if len(sizes) == len(groups) else sorted(sizes, key=_drawn)
+    of_group = dict[str, int]()
+    for name in names:  # a group goes where its middle falls
+        of_group[name] = ((2 * before + sizes[name] + 1) * parts - 2) // (2 * len(groups))
+        before += sizes[name]
+    return np.array([of_group[name] for name in groups], dtype=np.int64)
+
+
+def _drawn(group: str) -> str:
+    return hashlib.sha256(f"part/{group}".encode()).hexdigest()
 
 
 def _given(

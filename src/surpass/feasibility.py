@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from surpass.errors import DataError
+from surpass.artifacts import Splits
+from surpass.errors import DataError, SpecError
 from surpass.labels.base import LabelSource
 from surpass.methods.base import FROM_LABELS, Need
 from surpass.metrics import for_kind
@@ -13,7 +14,7 @@ from surpass.route import Route
 from surpass.spec import Spec, describe_kind
 from surpass.splits import Data, make_splits
 from surpass.stages import Fit
-from surpass.study import Pair, Study
+from surpass.study import Pair, Study, bind
 from surpass.tasks.base import Task
 
 NEEDS: dict[Need, str] = {
@@ -74,6 +75,7 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
         if isinstance(part, Model) and task.input not in part.inputs:
             allowed = ", ".join(sorted(part.inputs))
             found.append(f"{name} cannot read task '{task.label()}', whose input is {task.input}; it reads {allowed}.")
+    found += _binding_problems(study, pair, task)
     for route in routes:
         found += _route_problems(study, pair, task, route)
     wrong = [m for m in study.metrics if m not in for_kind(task.target)]
@@ -81,6 +83,15 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
         f"metric '{m}' is not one for {task.target}; allowed are {', '.join(for_kind(task.target))}." for m in wrong
     ]
     return found
+
+
+def _binding_problems(study: Study, pair: Pair, task: Task) -> list[str]:
+    """Return why the models and sources inside a label source cannot become fits."""
+    try:
+        bind(pair.weak, study.data_of(task, pair, study.first_seed), study.first_seed)
+    except SpecError as error:
+        return [f"{describe_kind(pair.weak)}: {error}"]
+    return []
 
 
 def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[str]:
@@ -93,26 +104,48 @@ def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[
             found.append(
                 f"{name} needs {what}, which {describe_kind(model)} cannot do as it is set. {REMEDY[missing[0]]}"
             )
-    if "members" in method.needs and not method.sources() and (route.steps or len(_members(pair.weak)) < 2):
-        found.append(f"{name} weighs the members of an ensemble: make `weak` a label ensemble, without a chain.")
-    teachers = (_supervisor(pair.weak), *route.through)
-    if "supervisor_features" in method.needs and any(m is None or m.encoder() is None for m in teachers):
-        found.append(
-            f"{name} reads frozen features of the supervisor, but {describe_kind(pair.weak)} has none. "
-            "Use a supervisor with a pretrained backbone (probe, hf)."
-        )
+    found += _label_problems(pair, route)
     if route.reprobe and "hidden" not in pair.strong.can:
         found.append(
             f"reprobe reads the states of a finetuned model, but {describe_kind(pair.strong)} trains none. Use hf."
         )
     if task.target not in method.targets:
         found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}.")
+    rows = study.data_of(task, pair, study.first_seed).n_transfer
+    if route.fresh and rows <= route.steps:
+        found.append(
+            f"{name}: fresh gives each of {route.steps + 1} steps its own transfer rows, but n_transfer={rows}. "
+            "Raise n_transfer, or leave out fresh."
+        )
     classes = len(task.class_names()) if task.problem() is None else 0
     if method.most_classes is not None and classes > method.most_classes:
         found.append(f"{name} is defined for {method.most_classes} classes, but task '{task.label()}' has {classes}.")
     if route.tries and study.data_of(task, pair, study.first_seed).n_val == 0:
         found.append(
             f"{name} tries {len(route.tries)} settings and chooses by validation rows, but n_val=0. Raise n_val."
+        )
+    return found
+
+
+def _label_problems(pair: Pair, route: Route) -> list[str]:
+    """Return what a route's method asks for that the labels do not have."""
+    method, name = route.method, describe_kind(route.method)
+    found = []
+    if "members" in method.needs and not method.sources() and (route.steps or len(_members(pair.weak)) < 2):
+        found.append(f"{name} weighs the members of an ensemble: make `weak` a label ensemble, without a chain.")
+    labellers = (_supervisor(pair.weak), *route.through)
+    if "supervisor_features" in method.needs and any(m is None or m.encoder() is None for m in labellers):
+        found.append(
+            f"{name} reads frozen features of the supervisor, but {describe_kind(pair.weak)} has none. "
+            "Use a supervisor with a pretrained backbone (probe, hf)."
+        )
+    marked = (
+        isinstance(pair.weak, LabelSource) and pair.weak.marks_gold and not (route.steps and route.control != "direct")
+    )
+    if "gold" in method.needs and not marked:
+        found.append(
+            f"{name} needs rows marked as ground truth, but the labels mark none. "
+            "Make `weak` a label blend of which gold is above 0, without a chain."
         )
     return found
 
@@ -142,26 +175,20 @@ def _parts(spec: Spec) -> list[Model | LabelSource]:
 
 
 def _row_problems(study: Study) -> list[str]:
-    """Return which splits are larger than their task, trying the first seed's rows of each distinct data spec."""
+    """Return which splits are larger than their task or lack what labels them, trying the first seed's rows."""
     found: list[str] = []
-    seen: set[Data] = set()
+    made: dict[Data, Splits | None] = {}
     for pair in study.pairs:
         for task in study.tasks_of(pair):
             if task.problem():
                 continue
             data = study.data_of(task, pair, study.first_seed)
             for half in (data.training(), data.evaluation()):
-                if half in seen:
-                    continue
-                seen.add(half)
-                try:
-                    half = half.resolve()
-                    if text := _too_few_classes(half.task):
-                        found.append(text)
-                    else:
-                        make_splits(half)
-                except DataError as error:
-                    found.append(str(error))
+                if half not in made:
+                    made[half] = _splits(half, found)
+            if (training := made[data.training()]) is not None:
+                sources = (part for part in _parts(pair.weak) if isinstance(part, LabelSource))
+                found += filter(None, (source.lacks(training) for source in sources))
             sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
             needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
             found += [
@@ -170,6 +197,19 @@ def _row_problems(study: Study) -> list[str]:
                 if n == 0 and (name != "n_weak" or needs_weak)
             ]
     return found
+
+
+def _splits(half: Data, found: list[str]) -> Splits | None:
+    """Return the rows of a data spec; None when there are none such, and why among those `found`."""
+    try:
+        half = half.resolve()
+        if text := _too_few_classes(half.task):
+            found.append(text)
+            return None
+        return make_splits(half)
+    except DataError as error:
+        found.append(str(error))
+        return None
 
 
 def _too_few_classes(task: Task) -> str | None:

@@ -11,14 +11,15 @@ from surpass import presets
 from surpass.checks import Finding
 from surpass.computing import joined
 from surpass.errors import StoreError, StudyError, SurpassError
+from surpass.feasibility import problems_of
 from surpass.folder import recall
 from surpass.guard import guard_rows
 from surpass.registry import REGISTRIES
+from surpass.route import Route
 from surpass.scoring import results
 from surpass.spec import HIDDEN_FIELDS, Spec, difference
 from surpass.splits import Data, make_splits
 from surpass.store import Store
-from surpass.feasibility import problems_of
 from surpass.studyfile import read
 
 
@@ -59,7 +60,15 @@ def about(what: str, name: str) -> dict[str, Any]:
     parts = [inspect.getdoc(module) or "", inspect.getdoc(cls) or ""]
     lines = [f"  {option}: {value!r}" for option, value in options.items()]
     text = "\n\n".join([*filter(None, parts), "Options and defaults:\n" + ("\n".join(lines) or "  none")])
+    if what == "methods":
+        text += f"\n\nBeside any method, in a study file:\n{_beside_methods()}"
     return {"name": name, "options": {k: repr(v) for k, v in options.items()}, "text": text}
+
+
+def _beside_methods() -> str:
+    """Return what a route takes beside its method, under the names that study files have for it."""
+    attributes = (inspect.getdoc(Route) or "").partition("Attributes:\n")[2]
+    return attributes.partition("\n")[2].replace("    tries:", "    try:")
 
 
 def defaults_of(cls: type[Spec]) -> dict[str, Any]:

@@ -29,12 +29,13 @@ class Route(Spec):
         method: of every step.
         through: models between supervisor and student, the weakest first.
         rounds: how many students teach a fresh student of the same model before the last one.
-        fresh: each step is fitted on its own equal part of the transfer rows, as in the paper's chess puzzles; otherwise all
-            steps share them.
+        fresh: each step is fitted on its own part of the transfer rows, about as many and of other groups, as in the paper's
+            chess puzzles; otherwise all steps share them, so each labels the rows it was fitted on.
         control: "direct" fits the student to the supervisor's labels on the rows of the chain's last step; "gold" fits the
             chain's first model to ground truth of its rows, so that what is lost is lost by the chain alone.
-        reprobe: the student is read by a linear probe on ground truth over its states; see `Fit`.
-        tries: settings of the method; the one whose student agrees best with the weak labels of `val` rows is reported.
+        reprobe: the student is read by a linear probe on ground truth over its states (saliency).
+        tries: settings of the method, {option: [values]} in a study file; the one whose student, at the end of its training,
+            agrees best with the supervisor's labels of `val` rows is reported. No ground truth is used; it favours copying.
     """
 
     kind: ClassVar[str] = "route"
@@ -54,6 +55,12 @@ class Route(Spec):
             raise SpecError(f"route: {what} is about a chain, but there is none. Give `through` models or `rounds`.")
         if self.tries and any(method.kind != self.method.kind for method in self.tries):
             raise SpecError("route: tries holds another method. Settings to choose from are those of one method.")
+        if self.tries and self.reprobe:
+            raise SpecError(
+                "route: tries are chosen by weak labels, but reprobe reads a probe on ground truth. Leave one of them out."
+            )
+        if len(set(self.tries)) < len(self.tries):
+            raise SpecError("route: tries holds one setting twice, which would count as two. Leave one out.")
 
     @property
     def steps(self) -> int:
@@ -66,10 +73,12 @@ class Route(Spec):
         return self.tries or (self.method,)
 
     def label(self) -> str:
-        """Return a short name for tables, such as `soft via minilm probe, fresh`."""
+        """Return a short name for tables, such as `soft (via minilm probe, fresh rows)`."""
         name = name_of(self.method)
         if self.tries:
-            name = f"{name_of(type(self.method)())} best of {len(self.tries)}"
+            options = (field.name for field in dataclasses.fields(self.method))
+            tried = [name for name in options if len({getattr(method, name) for method in self.tries}) > 1]
+            name = f"{name_of(self.tries[0], leave_out=tried)} best of {len(self.tries)}"
         how = [f"via {' → '.join(model.label() for model in self.through)}"] if self.through else []
         how += [f"{self.rounds} round{'s'[: self.rounds > 1]}"] if self.rounds else []
         how += ["fresh rows"] if self.fresh else []

@@ -44,7 +44,8 @@ def plan(study: Study, store: Store, *, read_rows: bool = True) -> Plan:
     if problems_of(study, read_rows=False):
         raise StudyError(problems_of(study, read_rows=read_rows))
     made = lookup(study.resolve(), store)
-    known_rows = all(node.key in made.cached for node in made.nodes.values() if node.spec.kind == "data")
+    # rows that are there were once read and labelled: there is nothing to find
+    known_rows = all(node.key in made.cached for node in made.nodes.values() if node.spec.kind in ("data", "label"))
     if read_rows and not known_rows and (problems := problems_of(study)):
         raise StudyError(problems)
     return made

@@ -94,16 +94,9 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
                 notes.append("stopping uses test labels" if rule == "oracle" else "")
                 notes.append("a probe on ground truth: no result of a method" if first.cell.route.reprobe else "")
                 yield ResultRow(
-                    **names(first.cell),
+                    **{**found._asdict(), **names(first.cell)},
                     split=split,
                     stopping=rule,
-                    metric=name,
-                    floor=found.floor,
-                    student=found.student,
-                    ceiling=found.ceiling,
-                    gap=found.gap,
-                    gain=found.gain,
-                    pgr=found.pgr,
                     note="; ".join(filter(None, notes)),
                     seeds=len(scored),
                     n_test=len({i for s in scored for i in s.splits.part(split).ids}),

@@ -10,7 +10,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Rows, Splits, Values
 from surpass.computing import joined
-from surpass.errors import StoreError
+from surpass.errors import DataError, StoreError
 from surpass.labels.base import gold_values
 from surpass.labels.gold import Gold
 from surpass.spec import key
@@ -80,7 +80,8 @@ class Shelf:
             splits = joined(self.get(cell.data.training()), self.get(cell.data.evaluation()))
             ceiling = self._trained(cell.ceiling, splits)
             students = [self._trained(fit, splits) for fit in cell.students]
-            return Scored(cell, splits, self.get(cell.supervisor), ceiling, students[_best(students, splits)])
+            supervisor = self.get(cell.supervisor)
+            return Scored(cell, splits, supervisor, ceiling, students[_best(students, supervisor, splits)])
         except StoreError:
             return None
 
@@ -93,12 +94,23 @@ class Shelf:
         return Trained(fit, self.get(fit), known)
 
 
-def _best(students: Sequence[Trained], splits: Splits) -> int:
-    """Return the setting whose student agrees best with its labels on validation rows; of equals the first."""
+def _best(students: Sequence[Trained], supervisor: Predictions, splits: Splits) -> int:
+    """Return the setting whose student agrees best with the supervisor on validation rows; of equals the first.
+
+    In a chain each setting has a teacher of its own, which says little: a student may agree best with a bad one.
+
+    Raises:
+        DataError: validation rows lack a label, as a file may leave them out.
+    """
     if len(students) == 1:
         return 0
     val = splits.part("val")
-    wanted = students[0].labels.on(val.ids)
+    if lacking := len(set(val.ids).difference(supervisor.ids)):
+        raise DataError(
+            f"{len(students)} settings are tried and one is chosen by validation rows, but {lacking} of {len(val)} have "
+            "no weak label. Label them too, or leave out `try`."
+        )
+    wanted = supervisor.on(val.ids)
     return choose(np.array([point_scores(s.predictions, val.ids, wanted, splits.target)[-1] for s in students]))
 
 

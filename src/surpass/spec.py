@@ -100,10 +100,15 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def field_problems(cls: Any, values: Mapping[str, Any], *, leave_out: tuple[str, ...] = ()) -> list[str]:
-    """Return what is wrong with each of the values meant for fields of `cls`: unknown field, wrong type, out of range."""
+def field_problems(
+    cls: Any, values: Mapping[str, Any], *, leave_out: tuple[str, ...] = (), beside: tuple[str, ...] = ()
+) -> list[str]:
+    """Return what is wrong with each of the values meant for fields of `cls`: unknown field, wrong type, out of range.
+
+    `beside` names what else may stand there, for the hint on an unknown field.
+    """
     fields = {field.name: field for field in dataclasses.fields(cls) if field.name not in leave_out}
-    known = [name for name in fields if name not in HIDDEN_FIELDS]
+    known = [*(name for name in fields if name not in HIDDEN_FIELDS), *beside]
     found = []
     for name, value in values.items():
         if name not in fields:
@@ -189,6 +194,9 @@ def describe_type(hint: Any) -> str:
         return " or ".join(describe_type(a) for a in args)
     if origin is tuple:
         return "a list of " + describe_type(args[0]) if args else "a list"
+    if isinstance(hint, type) and issubclass(hint, Spec):
+        what = f"a {hint.family or hint.kind}" if hint is not Spec else "a model or a label source"
+        return f"{what}, as a mapping such as {{{hint.family or 'model'}: NAME}}"
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "none"}
     return words.get(hint, getattr(hint, "__name__", str(hint)))
 
@@ -270,18 +278,26 @@ def difference(left: Json, right: Json, path: str = "") -> dict[str, tuple[Json,
 
 
 def options_of(spec: Spec, *, leave_out: Collection[str] = ()) -> list[str]:
-    """Return the options that differ from their defaults as `name=value`, for names in tables."""
-    return [
-        f"{field.name}={_short(getattr(spec, field.name))}"
+    """Return the options that differ from their defaults as `name=value`, for names in tables.
+
+    Those that hold specs come last: their names are long, and what stands first survives where a name is cut.
+    """
+    named = {
+        field.name: getattr(spec, field.name)
         for field in dataclasses.fields(spec)
         if field.name not in (*HIDDEN_FIELDS, *leave_out) and getattr(spec, field.name) != field.default
-    ]
+    }
+    return [f"{name}={_short(named[name])}" for name in sorted(named, key=lambda name: _holds_specs(named[name]))]
 
 
-def name_of(spec: Spec) -> str:
+def _holds_specs(value: Any) -> bool:
+    return any(isinstance(item, Spec) for item in (value if isinstance(value, tuple) else (value,)))
+
+
+def name_of(spec: Spec, *, leave_out: Collection[str] = ()) -> str:
     """Return a short name for tables: the plug-in's name and its options that differ from the defaults."""
     name = REGISTRIES[spec.family].display(spec.kind) if spec.family else spec.kind
-    options = options_of(spec)
+    options = options_of(spec, leave_out=leave_out)
     return f"{name}({', '.join(options)})" if options else name
 
 

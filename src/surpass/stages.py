@@ -61,7 +61,8 @@ class Fit(Spec):
         labels: ground truth, another fit, or any label source.
         method: how the labels become a fitted model.
         seed: the only source of randomness of the training.
-        part: (i, k): fitted on part i of the split's rows cut into k parts of equal size, i from 0; empty: on all.
+        part: (i, k): fitted on part i, from 0, of the split's rows cut into k parts; empty: on all. Parts are as equal in
+            size as groups allow, which are never cut.
         domain: fitted on the rows of this domain of the task alone; empty: on all.
         reprobe: after the training, a linear probe on ground truth reads the model's pooled state (saliency: Burns et al.
             2023, arXiv 2312.09390, section 5.2.3).

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from surpass import presets
-from surpass.errors import SpecError, StudyError, SurpassError
+from surpass.errors import SpecError, StudyError, SurpassError, UnknownNameError
 from surpass.feasibility import problems_of
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
@@ -37,7 +37,9 @@ def read(source: str | Path) -> Study:
         return _from_python(text)
     import yaml
 
-    path = presets.recipe(text) if text in presets.names() and not Path(text).exists() else Path(text)
+    path = Path(text)
+    if not path.exists() and re.fullmatch(r"[\w-]+", text):
+        path = _preset(text)
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_loader())  # a SafeLoader
     except OSError as error:
@@ -47,6 +49,13 @@ def read(source: str | Path) -> Study:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StudyError([f"study file '{path}' is not valid YAML: {' '.join(str(error).split())}."]) from error
     return parse(data)
+
+
+def _preset(name: str) -> Path:
+    try:
+        return presets.recipe(name)
+    except UnknownNameError as error:
+        raise StudyError([f"{error} Or give a YAML file."]) from error
 
 
 def _loader() -> type[Any]:
@@ -180,9 +189,9 @@ def _way(item: Any, problems: list[str]) -> Spec | None:
     """Return a method, or the route that a mapping with `through`, `rounds`, ... beside its method describes."""
     words = {name: item[name] for name in ROUTE_WORDS if name in item} if isinstance(item, Mapping) else {}
     if not words:
-        return _component("method", item, problems)
+        return _component("method", item, problems, beside=ROUTE_WORDS)
     rest = {name: value for name, value in item.items() if name not in words}
-    method = _component("method", rest, problems)
+    method = _component("method", rest if "method" in rest else item, problems, beside=ROUTE_WORDS)
     if "through" in words:
         words["through"] = tuple(_component("model", entry, problems) for entry in _listed(words["through"]))
     where, before = f"method {rest.get('method')!r}", len(problems)
@@ -199,18 +208,24 @@ def _tries(method: Mapping[str, Any], options: Any, where: str, problems: list[s
     """Return the settings of a method that `try: {option: [values]}` names: every combination."""
     if options is None:
         return ()
-    if not isinstance(options, Mapping) or not all(isinstance(v, list) and v for v in options.values()):
+    if not isinstance(options, Mapping) or not options or not all(isinstance(v, list) and v for v in options.values()):
         problems.append(f"{where}: try is {options!r}; a mapping such as {{strength: [0.25, 0.5]}} is needed.")
+        return ()
+    if both := [str(name) for name in options if name in method]:
+        problems.append(f"{where}: {', '.join(both)} is given and stands under try too. Leave one out.")
         return ()
     settings = [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
     found = tuple(_component("method", {**method, **setting}, problems) for setting in settings)
     return () if None in found else found
 
 
-def _component(family: str, item: Any, problems: list[str], *, allowed: tuple[str, ...] = ()) -> Spec | None:
+def _component(
+    family: str, item: Any, problems: list[str], *, allowed: tuple[str, ...] = (), beside: tuple[str, ...] = ()
+) -> Spec | None:
     """Return the plug-in spec that `name` or `{family: name, option: value, ...}` describes, or None with a problem.
 
-    Another family may be named in a mapping where it is one of those `allowed`; by default `family` alone is.
+    Another family may be named in a mapping where it is one of those `allowed`; by default `family` alone is. `beside`
+    names what may stand there that is no option of the plug-in.
     """
     if isinstance(item, str):
         item = {family: item}
@@ -234,7 +249,8 @@ def _component(family: str, item: Any, problems: list[str], *, allowed: tuple[st
         return None
     where = f"{family} '{item[family]}'"
     values = {str(name): _nested(value, problems) for name, value in item.items() if name != family}
-    _check_fields(cls, values, where, problems, built=tuple(values) if len(problems) > before else ())
+    built = tuple(values) if len(problems) > before else ()
+    _check_fields(cls, values, where, problems, built=built, beside=beside)
     return _built(cls, values, where, problems) if len(problems) == before else None
 
 
@@ -253,12 +269,20 @@ def _nested(value: Any, problems: list[str]) -> Any:
 
 
 def _check_fields(
-    cls: type[Spec], values: Mapping[str, Any], where: str, problems: list[str], built: tuple[str, ...] = ()
+    cls: type[Spec],
+    values: Mapping[str, Any],
+    where: str,
+    problems: list[str],
+    *,
+    built: tuple[str, ...] = (),
+    beside: tuple[str, ...] = (),
 ) -> None:
     """Add a problem for each unknown field, each missing one, and each wrong value but those in `built`."""
     fields = {field.name: field for field in dataclasses.fields(cls)}
     plain = {name: value for name, value in values.items() if name not in built or name not in fields}
-    problems += [f"{where}: {text}." for text in field_problems(cls, plain, leave_out=tuple(HIDDEN_FIELDS))]
+    problems += [
+        f"{where}: {text}." for text in field_problems(cls, plain, leave_out=tuple(HIDDEN_FIELDS), beside=beside)
+    ]
     for name, field in fields.items():
         if field.default is dataclasses.MISSING and name not in values:
             problems.append(f"{where}: field '{name}' is missing.")

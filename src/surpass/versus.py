@@ -11,13 +11,14 @@ from surpass.errors import DataError, SpecError, UnknownNameError
 from surpass.metrics import METRICS, for_kind, metric
 from surpass.runner import Plan
 from surpass.shelf import Scored, Shelf, names, run_of, scored_splits
+from surpass.splits import Data
 from surpass.stats import Estimate, Outcome, OverTasks, outcome, over_tasks, paired_difference
 from surpass.store import Store
 from surpass.study import Cell, Study, cells
 from surpass.work import versions
 
-Place = tuple[str, str, str]
-"""A task and the labels of a pair's weak and strong model."""
+Place = tuple[str, str, str, Data]
+"""A task, the labels of a pair's weak and strong model, and the rows of seed 0: pairs may differ in these alone."""
 Quantity = Literal["difference", "pgr"]
 Unit = Literal["task", "task x pair"]
 
@@ -124,8 +125,8 @@ def versus(
     places = _places(study)
     methods = dict.fromkeys(method for of_place in places.values() for method in of_place)
     if len(methods) < 2:
-        only = next(iter(methods))
-        raise DataError(f"study '{study.name}' has one method, '{only}'. To compare, run it with two or more methods.")
+        has = f"one method, '{next(iter(methods))}'" if methods else "no method, only probes on ground truth (reprobe)"
+        raise DataError(f"study '{study.name}' has {has}. To compare, run it with two or more methods.")
     chosen = _baseline(baseline, places)
     wanted = _metrics(study, metrics)
     shelf = Shelf(store)
@@ -155,11 +156,16 @@ def versus(
 
 
 def _places(study: Study) -> dict[Place, dict[str, list[Cell]]]:
-    """Return the cells of each task and pair by method, one per seed, in the study's order."""
+    """Return the cells of each task and pair by method, one per seed, in the study's order.
+
+    A probe on ground truth after the training (`reprobe`) is left out: it is no method's student.
+    """
     found: dict[Place, dict[str, list[Cell]]] = {}
     for cell in cells(study):
+        if cell.route.reprobe:
+            continue
         told = names(cell)
-        place = (told["task"], told["weak"], told["strong"])
+        place = (told["task"], told["weak"], told["strong"], study.data_of(cell.task, cell.pair, 0))
         found.setdefault(place, {}).setdefault(told["method"], []).append(cell)
     return found
 
@@ -239,7 +245,7 @@ def _why_none(
     split: str,
 ) -> str:
     if baseline not in of_place:
-        return f"'{baseline}' is not run on this pair"
+        return f"'{baseline}' is not run on this pair with these rows"
     counts = [f"{len(scored[name])} of {len(of_place[name])} of '{name}'" for name in (method, baseline)]
     return f"no seed has both methods on split '{split}': finished are {' and '.join(counts)}"
 

@@ -165,7 +165,7 @@ def test_a_study_with_a_budget(small_study, store):
     assert labels.on(test).tolist() == supervisor.on(test).tolist()
     assert labels.gold.sum() == 15  # read back from the store
     assert shelf.get(budget.student).facts["trained_on"] == 15
-    assert names(budget)["weak"] == "blend(weak=tfidf LogisticRegression(ngrams=1), gold=0.25)"
+    assert names(budget)["weak"] == "blend(gold=0.25, weak=tfidf LogisticRegression(ngrams=1))"
 
 
 def test_the_share_is_in_the_key():

@@ -116,5 +116,5 @@ def test_weights_that_are_none(weights):
 def test_a_table_names_the_members_alike_before_and_after_binding(small_study):
     weak = Ensemble(members=(Sklearn(ngrams=1), Sklearn()), combine="vote")
     (cell,) = cells(small_study(pairs=(Pair(weak=weak, strong=Sklearn()),)))
-    name = "ensemble(members=tfidf LogisticRegression(ngrams=1)+tfidf LogisticRegression, combine=vote)"
+    name = "ensemble(combine=vote, members=tfidf LogisticRegression(ngrams=1)+tfidf LogisticRegression)"
     assert weak.label() == cell.supervisor.source.label() == name

@@ -89,7 +89,7 @@ def test_what_is_not_bound_has_as_many_sources_as_it_will_have():
     bound = bind(Specialists(model=WEAK, domains=NAMES), DATA, 0)
     assert bind(bound, DATA, 1) == bound
     assert bound.label() == Specialists(model=WEAK, domains=NAMES).label()
-    assert bound.label() == "specialists(model=tfidf LogisticRegression(ngrams=1), domains=film+food+news)"
+    assert bound.label() == "specialists(domains=film+food+news, model=tfidf LogisticRegression(ngrams=1))"
 
 
 @pytest.mark.parametrize("combine", ["mean", "vote", "own"])

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from tiny import texts
 
 from surpass.labels.blend import Blend
 from surpass.labels.ensemble import Ensemble
@@ -20,7 +21,6 @@ from surpass.scoring import results
 from surpass.spec import Spec
 from surpass.study import Pair, Study
 from surpass.tasks.file import File
-from tiny import texts
 
 INTERNAL = {"boosted"}  # a step of label source `boost`, whose tests fit it
 SIZES = {"n_weak": 60, "n_transfer": 120, "n_val": 20, "n_test": 60}

@@ -99,7 +99,9 @@ def test_a_rule_that_nothing_meets_fails_its_fit_in_words():
     assert _prepare(Confident(threshold=0.9), _weak([[0.6, 0.4], [0.3, 0.7]])).ids == ()
     data = Data(task=Toy(rows=200), n_weak=30, n_transfer=40, n_val=10, n_test=10)
     weak = Fit(data=data, model=Sklearn(), labels=Gold(split="weak"))
-    with pytest.raises(StageError, match=r"method 'confident' kept none of 40 rows \(weak labels: .*\). Loosen its selection"):
+    with pytest.raises(
+        StageError, match=r"method 'confident' kept none of 40 rows \(weak labels: .*\). Loosen its selection"
+    ):
         _computed(Fit(data=data, model=Sklearn(), labels=weak, method=Confident(threshold=1.0)))
 
 

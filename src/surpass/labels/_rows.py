@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,3 +26,9 @@ def place(name: str, salt: str) -> float:
 def rounded(share: float, rows: int) -> int:
     """Return the number of rows nearest to a share of them; a half goes up, so that a larger share is never fewer."""
     return int(np.floor(share * rows + 0.5))
+
+
+def domains_there(domains: Iterable[str], option: str) -> str:
+    """Return which domains rows have, as the sentence that ends a complaint about one they lack."""
+    there = ", ".join(sorted({*domains} - {""}))
+    return f"The domains are {there}." if there else f"The task's rows have no domains; leave `{option}` out."

@@ -49,6 +49,15 @@ class LabelSource(Spec):
                 changes[field.name] = tuple(fit(item) for item in value)
         return dataclasses.replace(self, **changes) if changes else self
 
+    @property
+    def marks_gold(self) -> bool:
+        """Whether some of these labels are ground truth and say so in `Predictions.gold`; see `blend`."""
+        return False
+
+    def lacks(self, training: Splits) -> str | None:
+        """Return why rows such as these `weak` and `transfer` ones cannot be labelled, or None; told while planning."""
+        return None
+
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         """Return labels for the rows of the splits (all of them, or those the source knows), with their ids."""
         raise NotImplementedError

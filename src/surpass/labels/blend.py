@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from surpass.artifacts import Predictions, Rows, Splits
+from surpass.artifacts import Predictions, Splits
 from surpass.errors import DataError, IncompatibleError
-from surpass.labels._rows import common, place, rounded
+from surpass.labels._rows import common, domains_there, place, rounded
 from surpass.labels.base import LabelSource, gold_values
 from surpass.spec import Spec, option
 
@@ -46,9 +46,21 @@ class Blend(LabelSource):
         """Numbers have no confidence."""
         return LabelSource.targets if self.pick == "random" else frozenset({"classification"})
 
+    @property
+    def marks_gold(self) -> bool:
+        """Whether any row gets ground truth."""
+        return self.gold > 0
+
     def sources(self) -> tuple[Spec, ...]:
         """Return the supervisor."""
         return (self.weak,)
+
+    def lacks(self, training: Splits) -> str | None:
+        """Return that no transfer row is of the domain, and which domains there are."""
+        domains = training.part("transfer").domains
+        if self.domain in ("", *domains):
+            return None
+        return f"label 'blend': no transfer row is of domain '{self.domain}'. {domains_there(domains, 'domain')}"
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         """Return the labels of the rows that the supervisor knows.
@@ -65,19 +77,16 @@ class Blend(LabelSource):
         (weak,) = sources
         known = common(splits, sources)
         values, marks = weak.on(known.rows.ids), weak.gold_on(known.rows.ids)
-        chosen = np.isin(np.array(known.rows.ids), self._chosen(known.part("transfer"), weak))
+        chosen = np.isin(np.array(known.rows.ids), self._chosen(known, weak))
         values[chosen] = gold_values(known)[chosen]
         return Predictions(known.rows.ids, known.split, values, gold=marks | chosen)
 
-    def _chosen(self, transfer: Rows, weak: Predictions) -> list[str]:
+    def _chosen(self, known: Splits, weak: Predictions) -> list[str]:
         """Return the ids of the rows that get ground truth."""
+        if text := self.lacks(known):
+            raise DataError(text)
+        transfer = known.part("transfer")
         ids = [name for name, domain in zip(transfer.ids, transfer.domains, strict=True) if self.domain in ("", domain)]
-        if not ids:
-            there = ", ".join(sorted({*transfer.domains} - {""}))
-            raise DataError(
-                f"label 'blend': no transfer row is of domain '{self.domain}'. "
-                + (f"The domains are {there}." if there else "The task's rows have no domains; leave `domain` out.")
-            )
         sure = weak.on(ids).max(axis=1)
         drawn = [place(name, f"blend/{self.seed}") for name in ids]
         by = dict(zip(ids, drawn if self.pick == "random" else sure, strict=True))

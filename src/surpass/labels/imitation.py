@@ -11,6 +11,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+
 from surpass.artifacts import Predictions, Splits
 from surpass.labels.base import LabelSource
 from surpass.spec import Spec
@@ -30,6 +32,20 @@ class Imitation(LabelSource):
     told: ClassVar[bool] = True
 
     weak: Spec
+
+    @property
+    def marks_gold(self) -> bool:
+        """Whether the supervisor's labels do."""
+        return isinstance(self.weak, LabelSource) and self.weak.marks_gold
+
+    def lacks(self, training: Splits) -> str | None:
+        """Return that there is no single text to write a label under."""
+        inputs = training.rows.inputs
+        if not isinstance(inputs, np.ndarray) and all(isinstance(text, str) for text in inputs):
+            return None
+        return (
+            "label 'imitation' writes labels under texts, but the task's inputs are no single texts. Use another task."
+        )
 
     def sources(self) -> tuple[Spec, ...]:
         """Return the supervisor."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Splits
 from surpass.errors import IncompatibleError, SpecError
-from surpass.labels._rows import common
+from surpass.labels._rows import common, domains_there
 from surpass.labels.base import LabelSource
 from surpass.spec import Spec, name_of, option
 
@@ -22,7 +22,7 @@ class Specialists(LabelSource):
     Attributes:
         model: the model; once bound to a study, its fits.
         domains: one specialist for each of these domains of the task.
-        parts: without domains: one for each of this many equal parts of the `weak` rows, which share no row.
+        parts: without domains: one for each of this many parts of the `weak` rows, about equal in size, which share no group.
         combine: "mean" averages probabilities, or numbers; "vote" gives each class its share of the specialists' decisions;
             "own" takes each row's label from the specialist of its domain, and the mean where there is none. A study in
             which the supervisor is not told the domain of a row has no use for "own" but as an upper mark.
@@ -48,6 +48,16 @@ class Specialists(LabelSource):
     def sources(self) -> tuple[Spec, ...]:
         """Return the specialists; before they are bound, the model as often as there will be some."""
         return self.model if isinstance(self.model, tuple) else (self.model,) * (len(self.domains) or self.parts)
+
+    def lacks(self, training: Splits) -> str | None:
+        """Return that a specialist would have no rows."""
+        weak = training.part("weak")
+        if missing := [name for name in self.domains if name not in weak.domains]:
+            named = ", ".join(f"'{name}'" for name in missing)
+            return f"label 'specialists': no weak row is of domain {named}. {domains_there(weak.domains, 'domains')}"
+        if not self.domains and self.parts > len(weak):
+            return f"label 'specialists': parts={self.parts}, but there are {len(weak)} weak rows. Lower it, or raise n_weak."
+        return None
 
     def bind(self, fit: Callable[..., Spec]) -> Self:
         """Return this source with one fit of the model for each domain or part."""

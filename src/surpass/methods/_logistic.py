@@ -60,7 +60,7 @@ class Logistic:
 
     def __call__(self, vectors: NDArray[Any]) -> Values:
         """Return probabilities (m, C) for vectors (m, d)."""
-        return np.asarray(np.exp(_log_softmax(np.asarray(vectors, dtype=np.float64) @ self.matrix + self.bias)))
+        return np.asarray(np.exp(log_softmax(np.asarray(vectors, dtype=np.float64) @ self.matrix + self.bias)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ class _Problem:
         logits = self.vectors @ coefficients[:-1] + coefficients[-1]
         if self.columns == 1:
             logits = np.hstack([np.zeros_like(logits), logits])
-        log_p = _log_softmax(logits)
+        log_p = log_softmax(logits)
         n = len(self.values)
         error = ((np.exp(log_p) - self.values) / n)[:, -self.columns :]
         matrix = self.axes @ coefficients[:-1]
@@ -87,13 +87,15 @@ class _Problem:
         return loss, np.vstack([slope, error.sum(axis=0)]).ravel()
 
 
-def _log_softmax(logits: Values) -> Values:
+def log_softmax(logits: Values) -> Values:
+    """Return log probabilities, (n, C)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
-def standardized(vectors: Values, reference: Values) -> Values:
-    """Return vectors with the mean and deviation of the reference's columns taken out; a constant column becomes 0."""
+def standardized(vectors: Values, reference: Values | None = None) -> Values:
+    """Return vectors with the mean and deviation of the reference's columns, or their own, taken out; a constant one is 0."""
+    reference = vectors if reference is None else reference
     deviation = reference.std(axis=0)
     return np.asarray((vectors - reference.mean(axis=0)) / np.where(deviation > 1e-12, deviation, np.inf))
 
@@ -116,6 +118,6 @@ def out_of_fold(vectors: Values, values: Values, ids: Sequence[str], folds: int,
     for number in range(folds):
         held, rest = fold == number, fold != number
         if held.any() and rest.any():
-            model = Logistic.fit(standardized(vectors[rest], vectors[rest]), values[rest], l2)
+            model = Logistic.fit(standardized(vectors[rest]), values[rest], l2)
             found[held] = model(standardized(vectors[held], vectors[rest]))
     return found

@@ -106,15 +106,13 @@ def cleaned(weak: Targets, found: Values, action: Action, contamination: float) 
         weak: the weak labels.
         found: what the probe predicts for them.
         action: "filter" drops int(contamination * n) of the n weak labels, those that `found` contradicts most;
-            "relabel" replaces them by `found`; "predict" leaves them as they are.
+            "relabel" replaces them by `found`.
         contamination: share of weak labels to drop.
     """
     if action == "filter":
         n = int(contamination * int((~weak.gold).sum()))
         return those(weak, ~worst(weak, disagreement(found, weak.values), n))
-    if action == "relabel":
-        return relabelled(weak, found)
-    return weak
+    return relabelled(weak, found)
 
 
 def relabelled(weak: Targets, found: Values) -> Targets:

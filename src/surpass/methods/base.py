@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-Need = Literal["features", "custom_loss", "hidden", "pretrained", "supervisor_features", "members"]
-"""What a method may ask of the student's model (the first four) or of what labels the rows (the last two)."""
+Need = Literal["features", "custom_loss", "hidden", "pretrained", "supervisor_features", "members", "gold"]
+"""What a method may ask of the student's model (the first four) or of what labels the rows (the last three)."""
 
-FROM_LABELS: frozenset[Need] = frozenset({"supervisor_features", "members"})
+FROM_LABELS: frozenset[Need] = frozenset({"supervisor_features", "members", "gold"})
 
 
 @dataclasses.dataclass(frozen=True)

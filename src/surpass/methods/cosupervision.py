@@ -29,6 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Targets, Values
+from surpass.methods._logistic import standardized
+from surpass.methods._selection import by_id
 from surpass.methods.base import Given, Method, Need
 from surpass.spec import option
 
@@ -56,10 +58,8 @@ class Cosupervision(Method):
         """Return the chosen labels of the rows kept in the last turn."""
         if given.features is None or given.members is None:
             raise ValueError("method 'cosupervision' needs features and members")
-        order = np.argsort(np.array(weak.ids))  # the head is solved in one order, however the rows come
-        vectors = np.asarray(given.features, dtype=np.float64)
-        deviation = vectors.std(axis=0)
-        vectors = (vectors - vectors.mean(axis=0)) / np.where(deviation > 1e-12, deviation, 1.0)
+        order = by_id(weak.ids)  # the head is solved in one order, however the rows come
+        vectors = standardized(given.features.astype(np.float64))
         values, kept = weak.values, np.ones(len(weak.ids), dtype=bool)
         for _ in range(self.turns):
             rows = order[kept[order]]

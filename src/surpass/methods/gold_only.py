@@ -10,17 +10,20 @@ Source: the usual control; nothing is published under this name. It has no param
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
 from surpass.artifacts import Targets
 from surpass.errors import StageError
-from surpass.methods.base import Given, Method
+from surpass.methods.base import Given, Method, Need
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GoldOnly(Method):
     """The rows with ground truth, without the others."""
+
+    wants: ClassVar[frozenset[Need]] = frozenset({"gold"})
 
     def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         """Return the rows whose label is ground truth.

@@ -31,6 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Targets, Values
+from surpass.methods._logistic import log_softmax, standardized
+from surpass.methods._selection import by_id
 from surpass.methods.base import Given, Method, Need
 from surpass.spec import option
 
@@ -63,7 +65,7 @@ class Raven(Method):
         """Return the members' mean under the learned weights."""
         if given.features is None or given.members is None:
             raise ValueError("method 'raven' needs features and members")
-        order = np.argsort(np.array(weak.ids))  # sums are taken in one order, however the rows come
+        order = by_id(weak.ids)  # sums are taken in one order, however the rows come
         fixed = np.where(weak.gold[:, None], weak.values, np.nan)
         weights = self.learned(given.features[order], given.members[:, order], fixed[order])
         log.info("raven: weights %s", " ".join(f"{weight:.3f}" for weight in weights))
@@ -77,10 +79,7 @@ class Raven(Method):
             members: labels, (M, n, C).
             fixed: (n, C) labels of rows that are known, NaN elsewhere.
         """
-        vectors = np.asarray(features, dtype=np.float64)
-        deviation = vectors.std(axis=0)
-        vectors = (vectors - vectors.mean(axis=0)) / np.where(deviation > 1e-12, deviation, 1.0)
-        vectors = np.hstack([vectors, np.ones((len(vectors), 1))])
+        vectors = np.hstack([standardized(features.astype(np.float64)), np.ones((len(features), 1))])
         weights = np.full(len(members), 1 / len(members))
         head, momentum, square = np.zeros((3, vectors.shape[1], members.shape[2]))
         decided = members.argmax(axis=2)
@@ -90,7 +89,7 @@ class Raven(Method):
                 rows = np.flatnonzero(agreed) if epoch < self.epochs_agree and agreed.any() else np.arange(len(vectors))
                 seen, said, known = vectors[rows], members[:, rows], fixed[rows]
                 free = np.isnan(known[:, 0])
-            logs = _log_softmax(seen @ head)
+            logs = log_softmax(seen @ head)
             slope = seen.T @ (np.exp(logs) - _mixed(weights, said, known)) / len(rows)
             costs = -(said * logs)[:, free].sum(axis=(1, 2)) / len(rows)
             momentum = FIRST * momentum + (1 - FIRST) * slope
@@ -105,8 +104,3 @@ class Raven(Method):
 def _mixed(weights: Values, members: Values, fixed: Values) -> Values:
     """Return the labels (n, C) under the weights, rows that are known as they are."""
     return np.where(np.isnan(fixed), np.tensordot(weights, members, axes=1), fixed)
-
-
-def _log_softmax(logits: Values) -> Values:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from surpass.artifacts import Targets, Values
 from surpass.errors import IncompatibleError
+from surpass.methods._selection import by_id, restored
 from surpass.methods.base import Batch, Given, Method, Need, cross_entropy
 from surpass.spec import option
 
@@ -48,9 +49,9 @@ class Representation(Method):
         """Return the labels with the principal components of the supervisor's features as columns."""
         if given.supervisor_features is None:
             raise IncompatibleError("method 'representation' needs features of the supervisor, and was given none.")
-        order = sorted(range(len(weak.ids)), key=lambda i: weak.ids[i])  # sums then round alike in any order of rows
+        order = by_id(weak.ids)  # sums then round alike in any order of rows
         columns = principal(given.supervisor_features[order], self.width)
-        return dataclasses.replace(weak, columns=columns[np.argsort(order)])
+        return dataclasses.replace(weak, columns=restored(order, columns))
 
     def companion(self, width: int, columns: int) -> Module | None:
         """Return the linear map from pooled state to components."""

@@ -88,7 +88,7 @@ class Trust(Method):
         known, gold = labelled.supervisor_features[order].astype(np.float64), labelled.gold[order]
         ids = [labelled.ids[i] for i in order]
         said = out_of_fold(known, gold, ids, self.folds, HEAD_L2)
-        head = Logistic.fit(standardized(known, known), gold, HEAD_L2)
+        head = Logistic.fit(standardized(known), gold, HEAD_L2)
         odds = _log_odds(said, said.argmax(axis=1))
         asked = _log_odds(head(standardized(table, known)), labels)
         right = said.argmax(axis=1) == gold.argmax(axis=1)

@@ -6,7 +6,9 @@ For R resamples, k seeds, G groups and q quantities (floor, student, ceiling) ev
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,8 @@ RESAMPLES_SLOW = 1_000
 """Resamples for other metrics, each a pass over all rows; a standard error is then known to about 2 %."""
 
 _BLOCK = 1 << 19  # weights held at once: 4 MB, near the processor's cache
+_KEPT = 1 << 24  # counts kept from call to call: 32 MB
+_HELD = 4096  # draws of single predictors kept from call to call: 8 KB each for RESAMPLES_SLOW
 
 
 def numbered_groups(groups: Sequence[Sequence[str] | npt.NDArray[np.generic]]) -> tuple[list[Numbers], int]:
@@ -41,13 +45,27 @@ def group_weights(groups: int, resamples: int, seed: int, *, rows: int) -> Itera
 
     Counting G uniform draws is the multinomial itself, and 8 times faster than `rng.multinomial`.
     """
-    rng = np.random.default_rng(seed)
     size = max(1, _BLOCK // max(groups, rows))
+    if groups * resamples <= _KEPT:
+        counts = _kept_counts(groups, resamples, seed)
+        yield from (counts[start : start + size].astype(np.float64) for start in range(0, resamples, size))
+        return
+    rng = np.random.default_rng(seed)
     for start in range(0, resamples, size):
-        block = np.empty((min(size, resamples - start), groups))
-        for weights in block:
-            weights[:] = np.bincount(rng.integers(groups, size=groups), minlength=groups)
-        yield block
+        yield _counts(groups, min(size, resamples - start), rng).astype(np.float64)
+
+
+def _counts(groups: int, resamples: int, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+    found = np.empty((resamples, groups), dtype=np.uint16)
+    for row in found:
+        row[:] = np.bincount(rng.integers(groups, size=groups), minlength=groups)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _kept_counts(groups: int, resamples: int, seed: int) -> npt.NDArray[np.uint16]:
+    """Return all counts, kept because every cell of a study asks for those of its test rows again and again."""
+    return _counts(groups, resamples, np.random.default_rng(seed))
 
 
 def ratio_draws(
@@ -102,17 +120,42 @@ def score_draws(
 
     `sets` holds for each run q pairs of labels and predictions, as `Metric.checked` returns them.
     """
-    longest = max(len(number) for number in index)
-    draws = []
-    for weights in group_weights(groups, resamples, seed, rows=longest):
-        block = np.empty((len(weights), len(sets), len(sets[0])))
-        for s, (pairs, number) in enumerate(zip(sets, index, strict=True)):
-            spread = weights[:, number]
-            for q, pair in enumerate(pairs):
-                with np.errstate(invalid="ignore", divide="ignore"):
-                    block[:, s, q] = metric.values(*pair, spread)
-        draws.append(block)
-    return np.concatenate(draws)
+    draws = np.empty((resamples, len(sets), len(sets[0])))
+    missing: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    for s, (pairs, number) in enumerate(zip(sets, index, strict=True)):
+        for q, pair in enumerate(pairs):
+            name = (metric.name, groups, resamples, seed, *(_digest(item) for item in (*pair, number)))
+            if name in _held:
+                draws[:, s, q] = _held[name]
+            else:
+                missing.setdefault(name, []).append((s, q))
+    for name, places in missing.items():
+        s, q = places[0]
+        found = _one_score(metric, sets[s][q], index[s], groups=groups, resamples=resamples, seed=seed)
+        for s, q in places:
+            draws[:, s, q] = found
+        if len(_held) >= _HELD:
+            _held.pop(next(iter(_held)))
+        _held[name] = found
+    return draws
+
+
+_held: dict[tuple[object, ...], Values] = {}
+"""Draws of predictors that other cells compare with too: a supervisor, a ceiling, a baseline."""
+
+
+def _digest(values: npt.NDArray[np.generic]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(values).tobytes() + str(values.shape).encode(), digest_size=16).digest()
+
+
+def _one_score(
+    metric: Metric, pair: tuple[Values, Values], number: Numbers, *, groups: int, resamples: int, seed: int
+) -> Values:
+    found = []
+    for weights in group_weights(groups, resamples, seed, rows=len(number)):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found.append(metric.values(*pair, weights[:, number]))
+    return np.concatenate(found)
 
 
 def shared_covariance(draws: Values, *, groups: int) -> Values:

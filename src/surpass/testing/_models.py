@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def check_model(plugin: str | type[Model] | Model, **options: Any) -> None:
                 served += 1
                 where = f"{name} on {input_kind}, {target}{f' of {classes} classes' if classes else ''}"
                 _check_fitted(where, model, work, fitted)
+                if model.together:
+                    _check_together(where, model, work)
                 _check_kept(where, fitted, Path(folder) / f"saved{served}")
         hold(served > 0, f"{name}: none of its inputs {sorted(model.inputs)} and targets {sorted(model.targets)} works")
         if "custom_loss" in model.can:
@@ -112,6 +115,21 @@ def _check_fitted(name: str, model: Model, work: Work, fitted: Fitted) -> None:
     if watched.shape[1]:
         end = np.allclose(watched[-1], fitted.predict(work.watch), atol=1e-4)
         hold(end, f"{name}: the last reading of the watched rows is not the final prediction")
+
+
+def _check_together(name: str, model: Model, work: Work) -> None:
+    """Check that models fitted together are what each is alone, bit for bit, in any order."""
+    turned = dataclasses.replace(work.targets, values=np.roll(work.targets.values, 1, axis=0))
+    jobs = [work, dataclasses.replace(work, targets=turned), dataclasses.replace(work, seed=work.seed + 1)]
+    alone = [model.fit(job, Runtime()).predict(work.inputs) for job in jobs]
+    for order in ((0, 1, 2), (1, 2, 0)):
+        found = model.fit_all(((model, jobs[i]) for i in order), Runtime())
+        hold(len(found) == len(jobs), f"{name}: `fit_all` returns {len(found)} models for {len(jobs)} jobs")
+        for i, one in zip(order, found, strict=True):
+            if isinstance(one, Exception):
+                raise AssertionError(f"{name}: `fit_all` fails where `fit` does not: {one!r}") from one
+            same = np.array_equal(one.predict(work.inputs), alone[i])
+            hold(same, f"{name}: fitted together with others it predicts otherwise than alone")
 
 
 def _check_kept(name: str, fitted: Fitted, folder: Path) -> None:

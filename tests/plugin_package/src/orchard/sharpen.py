@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surpass.artifacts import Targets
 from surpass.methods.base import Given, Method
