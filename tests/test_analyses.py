@@ -150,6 +150,12 @@ def test_ladders_of_other_test_sizes_compare_the_rows_they_share(small_study, st
     assert ladder.student.examples == 40
 
 
+def test_students_of_other_training_rows_are_no_ladder(small_study, store):
+    few = Pair(weak=WEAK, strong=Sized(size=50), data=(("n_transfer", 30),))
+    pairs = (Pair(weak=WEAK, strong=Sized(size=1)), few)
+    assert not scored(small_study(pairs=pairs, metrics=("accuracy",)), store).ladders
+
+
 def test_models_of_unknown_size_stand_in_the_order_of_the_study(small_study, store, tmp_path):
     pairs = (Pair(weak=WEAK, strong=Sklearn(params=(("C", 9.0),))), Pair(weak=WEAK, strong=Sklearn()))
     found = scored(small_study(pairs=pairs, metrics=("accuracy",)), store)

@@ -183,9 +183,22 @@ class _CutMatters(Method):
         return batch.logits.sum(dim=-1) - batch.logits.mean()
 
 
+@spec
+class _Peeks(Method):
+    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
+        return weak.take(np.flatnonzero(given.features[:, 0] > -9))
+
+
+@spec
+class _Solves(Method):
+    solves = True
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [
+        (_Peeks, "`prepare` cannot do with what `wants` names, nothing: 'NoneType' object is not subscriptable"),
+        (_Solves, "`solve` reads frozen features, which `wants` does not name"),
         (_Reversed, "in another order"),
         (_Doubled, "weights have mean 2, not 1"),
         (_Dice, "depends on the order of the rows"),

@@ -40,9 +40,7 @@ class Kinds(Task):
     def example(self, row, rng) -> Example:
         number = row["number"]
         text = f"{'tea' if number % 2 else 'ink'} {number}"
-        return Example(
-            (text, "and") if self.paired else text, number % 2, id=str(number), domain="ab"[number // 2 % 2]
-        )
+        return Example((text, "and") if self.paired else text, number % 2, id=str(number), domain="ab"[number // 2 % 2])
 
 
 @pytest.fixture

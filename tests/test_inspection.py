@@ -36,9 +36,20 @@ def test_tasks_are_listed_with_licence_classes_and_what_is_missing():
 def test_a_plugin_is_told_with_its_options_and_defaults():
     told = about("methods", "logconf")
     assert told["options"]["variant"] == repr(REGISTRIES["method"].get("logconf")().variant)
-    assert "variant:" in told["text"]
+    assert "\n  variant: 'paper' ('paper' or 'openai' or 'eleuther')\n" in told["text"]
+    assert "\n  strength: 0.5 (a number, at least 0 and at most 1)\n" in told["text"]
+    assert "\nNeeds: gradient training on its loss." in told["text"]
     with pytest.raises(UnknownNameError, match=r"unknown method 'logcnof'\. Did you mean 'logconf'"):
         about("methods", "logcnof")
+
+
+def test_options_are_told_as_a_study_file_has_them():
+    assert "\n  weak: must be given (a model or a label source, as a mapping" in about("labels", "blend")["text"]
+    assert "\n  threshold: null (a number or null, at least 0 and at most 1)\n" in about("methods", "confident")["text"]
+    text = about("methods", "knn")["text"]
+    assert "\n  itself: true (true or false)\n" in text
+    assert "\n  k: 50 (a whole number, at least 1)\n" in text
+    assert "\n  shots: 0 (" in about("models", "prompt")["text"]
 
 
 def test_what_may_stand_beside_a_method_is_told_with_every_method():

@@ -17,7 +17,7 @@ from surpass.feasibility import problems_of
 from surpass.folder import check_writable, recall
 from surpass.inspection import manifest
 from surpass.store import MARKER, Store
-from surpass.studyfile import read
+from surpass.studyfile import parse, read
 
 STUDY = """
 name: first
@@ -244,5 +244,12 @@ def test_a_misspelt_preset_is_told_apart_from_a_file_that_is_not_there(tmp_path,
 
 def test_a_label_that_holds_a_name_where_a_mapping_belongs_is_told_what_to_write():
     blend = {"label": "blend", "weak": "sklearn"}
-    with pytest.raises(StudyError, match=r"weak='sklearn', but allowed is a model or a label source, as a mapping such as"):
+    with pytest.raises(
+        StudyError, match=r"weak='sklearn', but allowed is a model or a label source, as a mapping such as"
+    ):
         parse({"name": "x", "tasks": ["toy"], "pairs": [{"weak": blend, "strong": "sklearn"}]})
+
+
+def test_a_folder_that_is_no_output_is_told_without_python_words(tmp_path):
+    with pytest.raises(DataError, match=r"study\.json cannot be read \(No such file or directory\)\. Give the folder"):
+        recall(tmp_path)

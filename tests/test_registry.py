@@ -74,7 +74,10 @@ def test_module_and_object():
         ("surpass.methods.soft:Sift", "names surpass.methods.soft:Sift, which is not a method class"),
         ("surpass.tasks.toy:Toy", "names surpass.tasks.toy:Toy, which is not a method class"),
         ("surpass.methods.soft:", "which is not a method class"),
-        ("no_such_module:Thing", "cannot be imported from no_such_module: ModuleNotFoundError"),
+        (
+            "no_such_module:Thing",
+            r"cannot be imported from no_such_module: ModuleNotFoundError: .* put the folder of that file on PYTHONPATH",
+        ),
         (":Thing", "cannot be imported from "),
     ],
 )

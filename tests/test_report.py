@@ -209,6 +209,13 @@ def test_terminal_shows_intervals_and_reasons() -> None:
     assert "The guard found 1 error, 2 warnings and 1 note." in shown
 
 
+def test_terminal_breaks_long_names_between_their_parts() -> None:
+    name = "soft (via minilm probe(layer=last, pool=mean), gold control)"
+    lines = [line[:16].rstrip() for line in printed(change(sample(), method=name)).splitlines()]
+    start = lines.index("soft (via minilm")
+    assert lines[start : start + 4] == ["soft (via minilm", "probe(", "layer=last,", "pool=mean), gold"]
+
+
 def test_terminal_takes_no_markup_from_names() -> None:
     shown = printed(change(sample(), task="[bold]x[/bold]", method="[red]m"))
     assert "[bold]x[/bold]" in shown

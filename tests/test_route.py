@@ -116,7 +116,7 @@ def test_names_tell_routes_apart():
     ]
     assert len({route.label() for route in routes}) == len(routes)
     assert routes[5].label() == "soft (2 rounds)"
-    assert routes[8].label() == "logconf(variant=openai) best of 2"
+    assert routes[8].label() == "logconf(variant=openai) best of 2 by strength"
 
 
 def test_what_makes_no_sense_is_refused():
@@ -153,7 +153,7 @@ def test_a_study_file_names_settings_to_try():
     (route,) = study.methods
     assert len(route.tries) == 4
     assert LogConf(strength=0.25, variant="openai") in route.tries
-    assert route.label() == "logconf best of 4"
+    assert route.label() == "logconf best of 4 by variant, strength"
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,18 @@ def test_a_study_file_names_settings_to_try():
         ({"method": "logconf", "try": {"strength": 0.5}}, "try is"),
         ({"method": "logconf", "try": {"strength": [0.5, 7]}}, "at most 1"),
         ({"method": "logconf", "try": {}}, "try is {}"),
-        ({"method": "logconf", "strength": 0.5, "try": {"strength": [0.25, 0.75]}}, "strength is given and stands under try"),
-        ({"method": "logconf", "try": {"strenght": [0.5]}}, r"'strenght'. Did you mean 'strength'\? Allowed: variant, strength\."),
-        ({"method": "soft", "thrugh": ["sklearn"]}, r"unknown field 'thrugh'. Did you mean 'through'\? Allowed: through, rounds"),
+        (
+            {"method": "logconf", "strength": 0.5, "try": {"strength": [0.25, 0.75]}},
+            "strength is given and stands under try",
+        ),
+        (
+            {"method": "logconf", "try": {"strenght": [0.5]}},
+            r"'strenght'. Did you mean 'strength'\? Allowed: variant, strength\.",
+        ),
+        (
+            {"method": "soft", "thrugh": ["sklearn"]},
+            r"unknown field 'thrugh'. Did you mean 'through'\? Allowed: through, rounds",
+        ),
         ({"method": "hard", "round": 2, "fresh": True}, "unknown field 'round'. Did you mean 'rounds'"),
         ({"rounds": 1}, r"\{'rounds': 1\} names no method"),
     ],
@@ -213,7 +222,8 @@ def test_the_reported_setting_agrees_best_with_the_weak_labels_not_with_the_trut
         ]
         assert key(scored.student.fit) == key(cell.students[int(np.argmax(agreement))])
     (row,) = [r for r in results(made, outcomes, store).rows if r.metric == "accuracy" and r.split == "test"]
-    assert row.method == "confident best of 3"
+    assert row.method == "confident best of 3 by share"
+    assert row.note.startswith("chosen: ") or "; chosen: " in row.note
 
 
 def test_settings_of_a_chain_are_held_against_the_supervisor_not_against_one_settings_teacher(small_study, store):

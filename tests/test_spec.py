@@ -212,7 +212,7 @@ def test_names_for_people():
     assert name_of(LogConf()) == "logconf"
     assert name_of(LogConf(variant="openai", strength=0.75)) == "logconf(variant=openai, strength=0.75)"
     assert describe_type(tuple[float, ...]) == "a list of a number"
-    assert describe_type(int | None) == "a whole number or none"
+    assert describe_type(int | None) == "a whole number or null"
 
 
 def test_the_same_class_in_a_script_and_in_its_workers_has_one_kind():

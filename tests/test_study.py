@@ -96,7 +96,11 @@ def test_stages_in_words(small_study):
     assert role(cell.student) == "student (hard from tfidf LogisticRegression(ngrams=1))"
     assert describe(cell.data.training()) == "toy(rows=400): rows 40 weak, 60 transfer (seed 0)"
     assert describe(cell.ceiling) == "toy(rows=400), seed 0: ceiling tfidf LogisticRegression"
-    assert describe(Label(data=cell.data, source=Gold())) == "toy(rows=400), seed 0: labels of gold"
+    assert describe(Label(data=cell.data, source=Gold())) == "toy(rows=400), seed 0: ground truth of the transfer rows"
+    part = dataclasses.replace(cell.student, part=(1, 3))
+    assert describe(part) == f"{describe(cell.student)} on part 2 of 3"
+    own = dataclasses.replace(cell.supervisor, domain="tea")
+    assert describe(own).endswith("supervisor tfidf LogisticRegression(ngrams=1) on domain tea")
     assert issubclass(Features, Spec)
 
 

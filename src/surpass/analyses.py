@@ -26,6 +26,7 @@ from surpass.results import (
 )
 from surpass.shelf import Scored, Trained, names, run_of, scored_splits
 from surpass.spec import key
+from surpass.splits import Data
 from surpass.stats import Run
 from surpass.study import Study
 
@@ -78,14 +79,16 @@ def _calibration(study: Study, group: Seeds) -> Iterator[CalibrationRow]:
 def _ladders(
     study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow], agreement: Sequence[AgreementRow]
 ) -> Iterator[LadderRow]:
-    """Yield the students of several sizes that share task, supervisor, family and method."""
+    """Yield the students of several sizes that share task, training rows, supervisor, family and method."""
     scores = {(*_subject(row), row.metric, row.stopping): row for row in rows if row.split == "test"}
     shares = {_subject(row): row for row in agreement if row.split == "test"}
-    found: dict[tuple[str, str, str, str], list[Seeds]] = {}
+    found: dict[tuple[str, str, str, str, Data], list[Seeds]] = {}
     for group in groups:
-        told = names(group[0].cell)
-        found.setdefault((told["task"], told["weak"], _family(_model(group)), told["method"]), []).append(group)
-    for (task, weak, family, method), members in found.items():
+        told, cell = names(group[0].cell), group[0].cell
+        trained = study.data_of(cell.task, cell.pair, 0).training()
+        place = (told["task"], told["weak"], _family(_model(group)), told["method"], trained)
+        found.setdefault(place, []).append(group)
+    for (task, weak, family, method, _), members in found.items():
         sizes = [_parameters(member) for member in members]
         sized = None not in sizes
         if len(members) < 2 or (sized and len(set(sizes)) < 2):

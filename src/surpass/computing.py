@@ -191,7 +191,7 @@ class Job:
         if not method.solves:
             return self.spec.model.fit(self.work(), runtime)
         if features is None:
-            raise IncompatibleError(f"method '{method.kind}' predicts from frozen features; its model has none.")
+            raise IncompatibleError(f"{describe_kind(method)} predicts from frozen features; its model has none.")
         return Solved(method.solve(self.targets, features.on(self.targets.ids)), _call, {})
 
     def finished(self, fitted: Fitted, runtime: Runtime) -> Predictions:
@@ -308,13 +308,13 @@ def _prepared(spec: Fit, train: Rows, labels: Predictions, classes: Sequence[str
     known = {name: i for i, name in enumerate(train.ids)}
     places = [known.get(name, -1) for name in targets.ids]
     if places != sorted(set(places)) or places[0] < 0:
-        raise DataError(f"method '{spec.method.kind}' must return rows it was given, once each and in their order.")
+        raise DataError(f"{describe_kind(spec.method)} must return rows it was given, once each and in their order.")
     if spec.data.task.target == "classification" and (
         targets.values.min() < 0 or not np.allclose(targets.values.sum(axis=1), 1.0, atol=1e-6)
     ):
-        raise DataError(f"method '{spec.method.kind}' must return probabilities: none below 0, rows that sum to 1.")
+        raise DataError(f"{describe_kind(spec.method)} must return probabilities: none below 0, rows that sum to 1.")
     if abs(float(targets.weight.mean()) - 1) > 1e-6:
         raise DataError(
-            f"method '{spec.method.kind}' returned weights of mean {targets.weight.mean():.4g}; it must be 1."
+            f"{describe_kind(spec.method)} returned weights of mean {targets.weight.mean():.4g}; it must be 1."
         )
     return targets

@@ -22,6 +22,9 @@ NEEDS: dict[Need, str] = {
     "features": "frozen features",
     "hidden": "a pooled state that is trained",
     "pretrained": "predictions of the pretrained model itself",
+    "supervisor_features": "a supervisor with frozen features",
+    "members": "labels with members (an ensemble, specialists)",
+    "gold": "labels some of which are ground truth (a blend)",
 }
 REMEDY: dict[Need, str] = {
     "custom_loss": "Use method soft or hard, or a gradient-trained model (hf; for probe set solver: adam).",

@@ -63,8 +63,9 @@ def recall(out: Path, store: Path | None = None) -> tuple[Plan, list[Outcome], S
         study, place = decode(body["study"]), Path(body["store"])
         ended = {item["key"]: Outcome(**item) for item in body["ended"]}
     except (OSError, ValueError, KeyError, TypeError, SurpassError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
         raise DataError(
-            f"'{out}' is not the output of a study: {FILE} cannot be read ({error}). Give the folder that surpass run wrote."
+            f"'{out}' is not the output of a study: {FILE} cannot be read ({what}). Give the folder that surpass run wrote."
         ) from error
     if not isinstance(study, Study):
         raise DataError(f"'{out / FILE}' holds a {study.kind}, not a study. Give the folder that surpass run wrote.")

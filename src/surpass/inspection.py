@@ -11,13 +11,13 @@ from surpass import presets
 from surpass.checks import Finding
 from surpass.computing import joined
 from surpass.errors import StoreError, StudyError, SurpassError
-from surpass.feasibility import problems_of
+from surpass.feasibility import NEEDS, problems_of
 from surpass.folder import recall
 from surpass.guard import guard_rows
 from surpass.registry import REGISTRIES
 from surpass.route import Route
 from surpass.scoring import results
-from surpass.spec import HIDDEN_FIELDS, Spec, difference
+from surpass.spec import HIDDEN_FIELDS, Spec, describe_field, difference
 from surpass.splits import Data, make_splits
 from surpass.store import Store
 from surpass.studyfile import read
@@ -58,11 +58,24 @@ def about(what: str, name: str) -> dict[str, Any]:
     options = defaults_of(cls)
     module = inspect.getmodule(cls)
     parts = [inspect.getdoc(module) or "", inspect.getdoc(cls) or ""]
-    lines = [f"  {option}: {value!r}" for option, value in options.items()]
+    needed = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}
+    lines = [
+        f"  {option}: {'must be given' if option in needed else _written(value)} ({describe_field(cls, option)})"
+        for option, value in options.items()
+    ]
     text = "\n\n".join([*filter(None, parts), "Options and defaults:\n" + ("\n".join(lines) or "  none")])
     if what == "methods":
+        asks = [NEEDS[need] for need in sorted(cls().needs)] if not needed else []
+        text += f"\n\nNeeds: {', '.join(asks)}." if asks else ""
         text += f"\n\nBeside any method, in a study file:\n{_beside_methods()}"
     return {"name": name, "options": {k: repr(v) for k, v in options.items()}, "text": text}
+
+
+def _written(value: Any) -> str:
+    """Return a default as a study file has it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _beside_methods() -> str:

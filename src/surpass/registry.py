@@ -62,9 +62,11 @@ class Registry:
         try:
             return importlib.import_module(module)
         except Exception as error:
+            what = "Mend that file or install what it needs."
+            if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+                what = "Install it, or put the folder of that file on PYTHONPATH."
             raise SpecError(
-                f"{self.family} '{name}' cannot be imported from {module}: {type(error).__name__}: {error}. "
-                "Mend that file or install what it needs."
+                f"{self.family} '{name}' cannot be imported from {module}: {type(error).__name__}: {error}. {what}"
             ) from error
 
     def _checked(self, name: str, module: str, attribute: str) -> type[Any]:

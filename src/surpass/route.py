@@ -78,7 +78,7 @@ class Route(Spec):
         if self.tries:
             options = (field.name for field in dataclasses.fields(self.method))
             tried = [name for name in options if len({getattr(method, name) for method in self.tries}) > 1]
-            name = f"{name_of(self.tries[0], leave_out=tried)} best of {len(self.tries)}"
+            name = f"{name_of(self.tries[0], leave_out=tried)} best of {len(self.tries)} by {', '.join(tried)}"
         how = [f"via {' → '.join(model.label() for model in self.through)}"] if self.through else []
         how += [f"{self.rounds} round{'s'[: self.rounds > 1]}"] if self.rounds else []
         how += ["fresh rows"] if self.fresh else []

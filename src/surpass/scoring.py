@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from surpass.metrics import for_kind, metric
 from surpass.results import AgreementRow, Curve, ResultRow, Results, StageFact
 from surpass.runner import Plan
 from surpass.shelf import Scored, Shelf, names, rules, run_of, scored_splits
-from surpass.spec import encode, key
+from surpass.spec import encode, key, name_of
 from surpass.stats import agreement_estimate, compare
 from surpass.stopping import point_scores
 from surpass.store import Store
@@ -93,6 +94,7 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
                 notes = [found.pgr.note, f"{failed} seed{'s' if failed > 1 else ''} failed" if failed else ""]
                 notes.append("stopping uses test labels" if rule == "oracle" else "")
                 notes.append("a probe on ground truth: no result of a method" if first.cell.route.reprobe else "")
+                notes.append(_chosen(scored))
                 yield ResultRow(
                     **{**found._asdict(), **names(first.cell)},
                     split=split,
@@ -104,6 +106,14 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
                     keys=keys,
                     failed=failed,
                 )
+
+
+def _chosen(scored: list[Scored]) -> str:
+    """Return which of the tried settings were chosen, and in how many seeds."""
+    if not scored[0].cell.route.tries:
+        return ""
+    counts = Counter(name_of(one.student.fit.method) for one in scored)
+    return "chosen: " + ", ".join(f"{name} in {n} of {len(scored)} seeds" for name, n in counts.most_common())
 
 
 def _agreement(study: Study, scored: list[Scored]) -> Iterator[AgreementRow]:

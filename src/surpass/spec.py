@@ -197,8 +197,16 @@ def describe_type(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, Spec):
         what = f"a {hint.family or hint.kind}" if hint is not Spec else "a model or a label source"
         return f"{what}, as a mapping such as {{{hint.family or 'model'}: NAME}}"
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "none"}
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
     return words.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def describe_field(cls: Any, name: str) -> str:
+    """Return what a field of `cls` may hold, such as `a number, at least 0 and at most 1`."""
+    ranges = cls.__dataclass_fields__[name].metadata
+    words = {"above": "above", "low": "at least", "high": "at most"}
+    limits = [f"{words[side]} {ranges[side]:g}" for side in words if ranges.get(side) is not None]
+    return ", ".join(filter(None, (describe_type(_hints(cls)[name]), " and ".join(limits))))
 
 
 def describe_kind(spec: Spec | type[Spec]) -> str:

@@ -217,9 +217,13 @@ def describe(stage: Stage) -> str:
         return f"{stage.task.label()}: {what} (seed {stage.seed})"
     where = f"{stage.data.task.label()}, seed {stage.data.seed}"
     if isinstance(stage, Label):
+        if isinstance(stage.source, Gold):
+            return f"{where}: ground truth of the {stage.source.split} rows"
         return f"{where}: labels of {stage.source.label()}"
     if isinstance(stage, Fit):
-        return f"{where}: {role(stage)} {stage.model.label()}"
+        some = f" on part {stage.part[0] + 1} of {stage.part[1]}" if stage.part else ""
+        some += f" on domain {stage.domain}" if stage.domain else ""
+        return f"{where}: {role(stage)} {stage.model.label()}{some}"
     return f"{where}: features of {stage.encoder.backbone} ({stage.part})"
 
 

@@ -125,7 +125,7 @@ def versus(
     places = _places(study)
     methods = dict.fromkeys(method for of_place in places.values() for method in of_place)
     if len(methods) < 2:
-        has = f"one method, '{next(iter(methods))}'" if methods else "no method, only probes on ground truth (reprobe)"
+        has = f"one method, '{next(iter(methods))}'" if methods else "no method, only controls that read ground truth"
         raise DataError(f"study '{study.name}' has {has}. To compare, run it with two or more methods.")
     chosen = _baseline(baseline, places)
     wanted = _metrics(study, metrics)
@@ -158,11 +158,12 @@ def versus(
 def _places(study: Study) -> dict[Place, dict[str, list[Cell]]]:
     """Return the cells of each task and pair by method, one per seed, in the study's order.
 
-    A probe on ground truth after the training (`reprobe`) is left out: it is no method's student.
+    A probe on ground truth after the training (`reprobe`) and a chain that starts from ground truth (`control: gold`) are
+    left out: they are no method's students.
     """
     found: dict[Place, dict[str, list[Cell]]] = {}
     for cell in cells(study):
-        if cell.route.reprobe:
+        if cell.route.reprobe or cell.route.control == "gold":
             continue
         told = names(cell)
         place = (told["task"], told["weak"], told["strong"], study.data_of(cell.task, cell.pair, 0))

@@ -158,6 +158,8 @@ def test_the_hard_labels_of_a_model_with_further_flips():
 def test_what_does_not_go_together():
     with pytest.raises(SpecError, match=r"errors='least_confident' goes by a model's confidence. Give `by`"):
         Simulated(errors="least_confident")
+    with pytest.raises(SpecError, match=r"rate=0.1 and `like` are both given"):
+        Simulated(rate=0.1, like=Sklearn())
     with pytest.raises(SpecError, match=r"errors='longest' does not look at `by`"):
         Simulated(errors="longest", by=SOME)
     splits = table()

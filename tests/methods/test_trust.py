@@ -139,6 +139,14 @@ def _flipped(seed=0, rows=300):
 
 
 @needs_cleanlab
+def test_cleanlab_leaves_labels_of_one_class_to_the_model_that_refuses_them():
+    one = Targets.of([str(i) for i in range(30)], np.tile([0.2, 0.8], (30, 1)))
+    features = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    given = Given(features=features)
+    assert Cleanlab(rule="predicted_neq_given").prepare(one, given, np.random.default_rng(0)) is one
+
+
+@needs_cleanlab
 def test_cleanlab_drops_flipped_labels_and_keeps_soft_ones():
     weak, given, wrong = _flipped()
     found = _prepare(Cleanlab(), weak, given)

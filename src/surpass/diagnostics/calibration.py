@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surpass.metrics import BINS, checked_predictions, confidence_bins, hard
-from surpass.stats import Estimate, Ratios, Run, compare, ratio_estimates
+from surpass.stats import RESAMPLES_SLOW, Estimate, Ratios, Run, compare, ratio_estimates
 
 ROLES = ("floor", "student", "ceiling")
 
@@ -76,7 +76,8 @@ def calibration(runs: Sequence[Run], *, level: float = 0.95, seed: int = 0) -> t
     """
     ece, brier = (compare(name, runs, level=level, seed=seed) for name in ("ece", "brier"))
     names = [f"{what} of the {role}" for role in ROLES for what in ("confidence", "overconfidence")]
-    numbers = ratio_estimates([_ratios(run) for run in runs], names, level=level, seed=seed)
+    parts = [_ratios(run) for run in runs]
+    numbers = ratio_estimates(parts, names, level=level, resamples=RESAMPLES_SLOW, seed=seed)
     labels = np.concatenate([np.asarray(run.labels) for run in runs])
     found = []
     for i, role in enumerate(ROLES):

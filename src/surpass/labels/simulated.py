@@ -56,6 +56,11 @@ class Simulated(LabelSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.like is not None and self.rate != type(self).rate:
+            raise SpecError(
+                f"label 'simulated': rate={self.rate:g} and `like` are both given. They are two rules for how many labels "
+                "are wrong: leave one out."
+            )
         judged = self.errors in ("least_confident", "confidently_right")
         if judged and self.by is None:
             raise SpecError(

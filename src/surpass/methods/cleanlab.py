@@ -61,6 +61,8 @@ class Cleanlab(Method):
         order = by_id(weak.ids)
         table = needed(given.features, "frozen features of the strong model")[order]
         labels = weak.values[order].argmax(axis=1)
+        if len(np.unique(labels)) < 2:
+            return weak  # cleanlab refuses these; the model that is fitted to them says what is wrong
         hard = np.eye(weak.values.shape[1])[labels]
         found = out_of_fold(table, hard, [weak.ids[i] for i in order], self.folds, self.l2)
         issues = find_label_issues(labels, found, filter_by=self.rule, n_jobs=1)

@@ -87,17 +87,17 @@ class LogConf(Method):
         """
         import torch
 
-        classes = batch.step_probs.shape[1]
         size = max(len(batch.step_probs), len(batch.recent_probs))
-        history = torch.cat([batch.recent_probs, batch.step_probs])
-        before = len(batch.recent_probs)
-        rows = []
-        for row in batch.rows.tolist():
-            end = before + row + 1
-            window = history[max(0, end - size) : end]
-            even = torch.full((classes,), 1 / classes, dtype=window.dtype, device=window.device)
-            rows.append(_share_thresholds(window, even))
-        return torch.stack(rows)
+        history = torch.cat([batch.recent_probs, batch.step_probs]).float()
+        ends = len(batch.recent_probs) + batch.rows + 1
+        windows = history[(ends[:, None] - 1 - torch.arange(size, device=ends.device)).clamp(min=0)]  # (b, size, C)
+        short = ends[:, None] <= torch.arange(size, device=ends.device)  # before the first prediction there was none
+        windows = windows.masked_fill(short[..., None], torch.nan)
+        classes = windows.shape[-1]
+        if classes == 2:
+            first = torch.nanquantile(windows[..., 0], 0.5, dim=1)
+            return torch.stack([first, 1 - first], dim=-1)
+        return torch.nanquantile(windows, 1 - 1 / classes, dim=1)
 
     def loss(self, batch: Batch, progress: float) -> Tensor:
         """Return CE(z, (1 - a) y + a h) of each row; see the module's text."""

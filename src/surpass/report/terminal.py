@@ -23,6 +23,7 @@ from surpass.report.story import alerts, found
 from surpass.results import ResultRow, Results
 from surpass.stats import Estimate
 
+_METHOD = 16  # characters
 _STYLE = {"error": "red", "warning": "yellow", "note": "dim"}
 _SIGN = {"error": "✕", "warning": "▲", "note": "●"}
 
@@ -54,12 +55,12 @@ def _count(results: Results) -> str:
 def _comparisons(results: Results, rows: list[ResultRow]) -> list[RenderableType]:
     """Return the table of one pair, and under it why a PGR is undefined, which seeds are missing, what the guard saw."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    table.add_column("method", width=16, overflow="fold")
+    table.add_column("method", width=_METHOD, overflow="fold")
     for title in ("floor", "student", "ceiling", "PGR"):
         table.add_column(title, width=14, justify="right", overflow="fold")
     reasons: dict[str, list[str]] = {}
     for row in rows:
-        table.add_row(text.clean(row.method), *map(_score, (row.floor, row.student, row.ceiling, row.pgr)))
+        table.add_row(text.folded(row.method, _METHOD), *map(_score, (row.floor, row.student, row.ceiling, row.pgr)))
         if not is_defined(row):
             reasons.setdefault(why_undefined(row), []).append(row.method)
     below = [_line("note", f"PGR undefined: {reason} ({', '.join(names)})") for reason, names in reasons.items()]

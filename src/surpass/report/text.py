@@ -108,6 +108,20 @@ def shorten(text: str, size: int) -> str:
     return f"{text[: size - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def folded(name: str, width: int) -> str:
+    """Return a plug-in's name in lines of at most `width`, broken after spaces, commas, brackets and pluses.
+
+    >>> folded("consistency(strength=0.25)", 16).splitlines()
+    ['consistency(', 'strength=0.25)']
+    """
+    lines = [""]
+    for piece in re.findall(r"[^ (,+]*[ (,+]+|[^ (,+]+", clean(name)):
+        if len((lines[-1] + piece).rstrip()) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
 def clean(text: str) -> str:
     """Return the text without terminal colours and control characters, which no page and no table can show."""
     return _CONTROL.sub("", _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))

@@ -122,7 +122,7 @@ def compare(
 
 
 def agreement_estimate(
-    runs: Sequence[Run], *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    runs: Sequence[Run], *, level: float = 0.95, resamples: int = RESAMPLES_SLOW, seed: int = 0
 ) -> AgreementEstimate:
     """Return the agreement of student and supervisor (the floor's predictions) as means over runs, with intervals.
 

@@ -88,11 +88,24 @@ def moved(given: Given, order: Any) -> Given:
     )
 
 
+def asked_for(given: Given, method: Method) -> Given:
+    """Return what a study would give the method: nothing that its `wants` does not name."""
+    named = {*method.needs, *(("labelled",) if "supervisor_features" in method.needs else ())}
+    return Given(
+        **{field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.name in named}
+    )
+
+
 def check_prepare(name: str, method: Method, classes: int) -> None:
     """Check `prepare`, and `solve` of a method that is the student itself."""
     weak, given = sample_weak(classes)
+    given = asked_for(given, method)
     before = pickle.dumps(weak)
-    first = method.prepare(weak, given, np.random.default_rng(0))
+    try:
+        first = method.prepare(weak, given, np.random.default_rng(0))
+    except (TypeError, AttributeError) as error:
+        named = ", ".join(sorted(method.needs)) or "nothing"
+        raise AssertionError(f"{name}: `prepare` cannot do with what `wants` names, {named}: {error}") from error
     hold(pickle.dumps(weak) == before, f"{name}: `prepare` changes the weak labels it is given")
     known = {row: i for i, row in enumerate(weak.ids)}
     places = [known.get(row, -1) for row in first.ids]
@@ -108,7 +121,9 @@ def check_prepare(name: str, method: Method, classes: int) -> None:
     other = method.prepare(weak.take(order), moved(given, order), np.random.default_rng(0))
     back = other.take(np.argsort([known[row] for row in other.ids]))
     hold(_equal(first, back, 1e-6), f"{name}: a row's target depends on the order of the rows; draw by row id")
-    if method.solves and given.features is not None:
+    if method.solves:
+        if given.features is None:
+            raise AssertionError(f"{name}: `solve` reads frozen features, which `wants` does not name")
         _check_solve(name, method, first, given.features[places], classes)
 
 
@@ -152,7 +167,7 @@ def _check_neutral(name: str, method: Method, classes: int) -> None:
 
     plain = dataclasses.replace(method, **method.neutral)
     weak, given = sample_weak(classes)
-    same = plain.prepare(weak, given, np.random.default_rng(0))
+    same = plain.prepare(weak, asked_for(given, plain), np.random.default_rng(0))
     what = f"{name}: with {method.neutral} it"
     hold(same.ids == weak.ids and np.allclose(same.values, weak.values), f"{what} changes the weak labels")
     hold(np.allclose(same.weight, 1), f"{what} weighs rows differently")
@@ -180,7 +195,8 @@ class _Step:
     def of(cls, method: Method, classes: int) -> _Step:
         import torch
 
-        prepared = method.prepare(*sample_weak(classes), np.random.default_rng(0))
+        weak, given = sample_weak(classes)
+        prepared = method.prepare(weak, asked_for(given, method), np.random.default_rng(0))
         places = np.resize(np.arange(len(prepared.ids)), 8)
         draw = torch.Generator().manual_seed(classes)
         return cls(
@@ -203,7 +219,7 @@ class _Step:
             logits=part,
             targets=self.targets[chosen],
             gold=self.gold[chosen],
-            hidden=hidden,
+            hidden=hidden if "hidden" in self.method.needs else None,
             rows=chosen,
             step_probs=torch.softmax(logits, dim=-1),
             step_targets=self.targets,

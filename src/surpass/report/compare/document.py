@@ -31,7 +31,9 @@ def _ranking(versus: Versus) -> Section:
     intro = (
         f"Differences to {versus.baseline}, positive where the method is better, whatever the metric's direction. A "
         f"comparison (one task and pair) is won or lost when the {level} interval of its difference leaves 0 out, else tied; "
-        "signs count the differences by sign alone. Means and tests are over tasks: a task has the mean of its pairs."
+        "signs count the differences by sign alone. These counts are not corrected: of comparisons without a true difference "
+        f"about {text.percent((1 - versus.level) / 2)} are won by chance, and as many lost. Means and tests are over tasks: "
+        "a task has the mean of its pairs."
     )
     ranked = (tables.ranking(versus, name) for name in versus.metrics)
     return Section("ranking", "Ranking", (Text(intro), *ranked))
@@ -111,6 +113,11 @@ def _appendix(versus: Versus) -> Section:
             "(ceiling − floor) contains 0.",
         ),
         (f"{level} intervals", "; ".join(ways) or "none"),
+        (
+            "Seeds",
+            "draw other training rows from one pool or train anew, but share their test rows: more seeds do not make up for "
+            "few test rows, and the intervals do not divide that part of the noise by the seeds.",
+        ),
         ("Paired t", "of the mean over tasks of the differences, n − 1 degrees of freedom."),
         (
             "Wilcoxon",

@@ -45,7 +45,7 @@ def _ranking(versus: Versus, name: str) -> Table:
         tally = "/".join(str(counts[kind]) for kind in ("win", "tie", "loss"))
         tests = (over["difference"].t["two-sided"], over["difference"].wilcoxon["two-sided"])
         cells = (_number(over["difference"].mean), _number(over["pgr"].mean), Text(tally), *map(_p, tests))
-        table.add_row(text.clean(standing.method), *cells)
+        table.add_row(text.folded(standing.method, 18), *cells)
     return table
 
 
@@ -56,7 +56,7 @@ def _every(versus: Versus, name: str) -> Group:
         parts.append(Text.assemble("\n", (text.clean(task), "bold"), f"  {text.clean(text.pair(weak, strong))}"))
         table = _table(("method", "difference", "PGR", ""), (24, 17, 17, 10))
         for row in group:
-            table.add_row(text.clean(row.method), _number(row.difference), _number(row.pgr), row.outcome)
+            table.add_row(text.folded(row.method, 24), _number(row.difference), _number(row.pgr), row.outcome)
             if not row.difference.defined:
                 parts.append(Text(f"● {text.clean(row.method)}: {text.clean(row.difference.note)}", style="dim"))
         parts.append(table)

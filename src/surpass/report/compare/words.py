@@ -114,7 +114,9 @@ def alerts(versus: Versus) -> tuple[Mark, ...]:
     """Return what must be read before the numbers: unequal tuning, missing seeds, undefined cells."""
     marks = []
     if not versus.fair:
-        tried = text.listing([f"{name} {count}" for name, count in versus.settings.items()])
+        usual = min(versus.settings.values())
+        several = [f"{name}: {count}" for name, count in versus.settings.items() if count != usual]
+        tried = f"{', '.join(several)}; the others: {usual}"
         words = f"Methods tried different numbers of settings ({tried}): more tries alone can win."
         marks.append(Mark("warning", words, "#tuning"))
     lacks = {
