@@ -6,8 +6,10 @@ from pathlib import Path
 from statistics import mean
 
 
-def signed(value: float) -> str:
-    """Return a difference with its sign and three digits."""
+def signed(value: float | None) -> str:
+    """Return a difference with its sign and three digits, or a dash where there is none."""
+    if value is None:
+        return "–"
     return f"{value:+.3f}".replace("0.", ".").replace("-", "−")
 
 
@@ -34,7 +36,7 @@ def table(out: Path) -> str:
         pgr = over["pgr"]["mean"]["value"]
         p = f"{test['p_holm']:.3f}" if test["p_holm"] is not None else "–"
         lines.append(
-            f"| {standing['method']} | {interval} | {' | '.join(at)} | {signed(pgr) if pgr is not None else '–'} "
+            f"| {standing['method']} | {interval} | {' | '.join(at)} | {signed(pgr)} "
             f"| {outcomes['win']} / {outcomes['tie']} / {outcomes['loss']} | {p} |"
         )
     return "\n".join(lines)
