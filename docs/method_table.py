@@ -28,7 +28,9 @@ def table(out: Path) -> str:
             continue
         over, outcomes = standing["over"]["task"], standing["outcomes"]
         at = [
-            signed(mean(row["difference"] for row in rows if (row["method"], row["task"]) == (standing["method"], task)))
+            signed(
+                mean(row["difference"] for row in rows if (row["method"], row["task"]) == (standing["method"], task))
+            )
             for task in tasks
         ]
         whole, test = over["difference"]["mean"], over["difference"]["t"]["two-sided"]
