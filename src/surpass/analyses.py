@@ -53,7 +53,7 @@ def analyse(
     study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow], agreement: Sequence[AgreementRow]
 ) -> Analyses:
     """Return the analyses of a study's scored cells, read by its stopping rule; `rows` and `agreement` are their scores."""
-    classes = [group for group in groups if group[0].splits.target == "classification"]
+    classes = [group for group in groups if group[0].splits.target != "regression"]
     return Analyses(
         tuple(row for group in classes for row in _errors(study, group)),
         tuple(row for group in classes for row in _calibration(study, group)),
@@ -99,7 +99,7 @@ def _ladders(
         rungs = tuple(_rung(study, member, metric, scores, shares) for member in members)
         target = members[0][0].splits.target
         shared = _shared(study, [members[0], members[-1]])
-        step = climb(*shared, metric=metric, classes=target == "classification", level=study.level) if shared else None
+        step = climb(*shared, metric=metric, classes=target != "regression", level=study.level) if shared else None
         yield LadderRow(task, weak, family, method, metric, sized, rungs, *(step or (None, None, None, None)))
 
 

@@ -29,6 +29,13 @@ def take(inputs: Inputs, rows: Array) -> Inputs:
     return tuple(inputs[i] for i in rows)
 
 
+def candidates(inputs: Inputs) -> tuple[Inputs, Inputs]:
+    """Return the first and the second candidates of pairs: n pairs of texts, or an array (n, 2, ...)."""
+    if isinstance(inputs, np.ndarray):
+        return inputs[:, 0], inputs[:, 1]
+    return tuple(str(pair[0]) for pair in inputs), tuple(str(pair[1]) for pair in inputs)
+
+
 def positions(ids: Sequence[str], wanted: Sequence[str], *, what: str) -> NDArray[np.int64]:
     """Return where each wanted id stands in `ids`; AlignmentError names the first that is missing."""
     where = {name: i for i, name in enumerate(ids)}
@@ -60,9 +67,10 @@ def _read_json(folder: Path, name: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Rows of one split: ids (n,), inputs, gold labels (n,) (class index or number), groups (n,), domains (n,).
+    """Rows of one split: ids (n,), inputs, gold labels (n,) (class index or number), groups (n,), domains (n,), votes (n,).
 
-    A row's domain is the part of the task's distribution that it is from; empty in most tasks.
+    A row's domain is the part of the task's distribution that it is from; empty in most tasks. Its votes are the labels that
+    people, columns of a file or a calculation gave it, in the label's own terms; NaN where one gave none.
     """
 
     ids: tuple[str, ...]
@@ -70,10 +78,13 @@ class Rows:
     labels: Array
     groups: tuple[str, ...]
     domains: tuple[str, ...] = ()
+    votes: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.domains:
             object.__setattr__(self, "domains", ("",) * len(self.ids))
+        if not any(self.votes):
+            object.__setattr__(self, "votes", ((),) * len(self.ids))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -86,6 +97,7 @@ class Rows:
             self.labels[rows],
             tuple(self.groups[i] for i in rows),
             tuple(self.domains[i] for i in rows),
+            tuple(self.votes[i] for i in rows),
         )
 
 
@@ -122,7 +134,12 @@ class Splits:
         vectors = {"inputs": inputs} if isinstance(inputs, np.ndarray) else {}
         _write_arrays(folder, labels=self.rows.labels, **vectors)
         head = {"split": self.split, "target": self.target, "classes": self.classes, "facts": dict(self.facts)}
-        body = {"ids": self.rows.ids, "groups": self.rows.groups, "domains": self.rows.domains}
+        body = {
+            "ids": self.rows.ids,
+            "groups": self.rows.groups,
+            "domains": self.rows.domains,
+            "votes": self.rows.votes,
+        }
         _write_json(folder, "rows.json", head | body | ({} if vectors else {"inputs": inputs}))
 
     @classmethod
@@ -131,7 +148,8 @@ class Splits:
         arrays, data = _read_arrays(folder), _read_json(folder, "rows.json")
         inputs = arrays["inputs"] if "inputs" in arrays else tuple(map(_frozen, data["inputs"]))
         domains = tuple(data.get("domains", ()))  # artifacts of version 0.1 had none
-        rows = Rows(tuple(data["ids"]), inputs, arrays["labels"], tuple(data["groups"]), domains)
+        votes = tuple(map(tuple, data.get("votes", ())))
+        rows = Rows(tuple(data["ids"]), inputs, arrays["labels"], tuple(data["groups"]), domains, votes)
         return cls(rows, tuple(data["split"]), data["target"], tuple(data["classes"]), data["facts"])
 
 

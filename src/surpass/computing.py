@@ -12,7 +12,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.artifacts import Artifact, FeatureTable, Inputs, Predictions, Rows, Splits, Targets, Values, take
+from surpass.artifacts import (
+    Artifact,
+    FeatureTable,
+    Inputs,
+    Predictions,
+    Rows,
+    Splits,
+    Targets,
+    Values,
+    candidates,
+    take,
+)
 from surpass.errors import DataError, IncompatibleError, StageError
 from surpass.labels.base import gold_values
 from surpass.labels.gold import Gold
@@ -83,15 +94,21 @@ def joined(training: Splits, evaluation: Splits) -> Splits:
     else:
         inputs = (*left.inputs, *right.inputs)
     labels = np.concatenate([left.labels, right.labels])
-    rows = Rows(left.ids + right.ids, inputs, labels, left.groups + right.groups, left.domains + right.domains)
+    groups, domains = left.groups + right.groups, left.domains + right.domains
+    rows = Rows(left.ids + right.ids, inputs, labels, groups, domains, left.votes + right.votes)
     split = training.split + evaluation.split
     return Splits(rows, split, training.target, training.classes, {**evaluation.facts, **training.facts})
 
 
 def _extract(spec: Features, splits: Splits, hint: Predictions | None, runtime: Runtime) -> FeatureTable:
     rows = splits.rows if spec.part == "evaluation" else splits.part(spec.part)
-    vectors, facts = spec.encoder.encode(told(rows, hint, splits.classes).inputs, runtime)
-    return FeatureTable(rows.ids, vectors, facts)
+    inputs = told(rows, hint, splits.classes).inputs
+    if (
+        splits.target == "preference"
+    ):  # a pair is the difference of its candidates: one linear score tells which is better
+        sides = [FeatureTable(rows.ids, *spec.encoder.encode(side, runtime)) for side in candidates(inputs)]
+        return dataclasses.replace(sides[0], vectors=sides[0].vectors - sides[1].vectors)
+    return FeatureTable(rows.ids, *spec.encoder.encode(inputs, runtime))
 
 
 def told(rows: Rows, hint: Predictions | None, classes: Sequence[str]) -> Rows:
@@ -309,7 +326,7 @@ def _prepared(spec: Fit, train: Rows, labels: Predictions, classes: Sequence[str
     places = [known.get(name, -1) for name in targets.ids]
     if places != sorted(set(places)) or places[0] < 0:
         raise DataError(f"{describe_kind(spec.method)} must return rows it was given, once each and in their order.")
-    if spec.data.task.target == "classification" and (
+    if spec.data.task.target != "regression" and (
         targets.values.min() < 0 or not np.allclose(targets.values.sum(axis=1), 1.0, atol=1e-6)
     ):
         raise DataError(f"{describe_kind(spec.method)} must return probabilities: none below 0, rows that sum to 1.")

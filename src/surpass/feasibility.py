@@ -72,7 +72,7 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
     found = []
     for part in (*_parts(pair.weak), *between, pair.strong):
         name = describe_kind(part)
-        if task.target not in part.targets:
+        if not _serves(part, task.target):
             allowed = ", ".join(sorted(part.targets))
             found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
         if isinstance(part, Model) and task.input not in part.inputs:
@@ -86,6 +86,12 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
         f"metric '{m}' is not one for {task.target}; allowed are {', '.join(for_kind(task.target))}." for m in wrong
     ]
     return found
+
+
+def _serves(part: Spec, target: str) -> bool:
+    """Return whether a part can do a kind of label; to all but models a preference is a matter of two classes."""
+    targets: frozenset[str] = part.targets  # type: ignore[attr-defined]
+    return target in targets or (target == "preference" and part.family != "model" and "classification" in targets)
 
 
 def _binding_problems(study: Study, pair: Pair, task: Task) -> list[str]:
@@ -112,7 +118,7 @@ def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[
         found.append(
             f"reprobe reads the states of a finetuned model, but {describe_kind(pair.strong)} trains none. Use hf."
         )
-    if task.target not in method.targets:
+    if not _serves(method, task.target):
         found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}.")
     rows = study.data_of(task, pair, study.first_seed).n_transfer
     if route.fresh and rows <= route.steps:
@@ -217,7 +223,7 @@ def _splits(half: Data, found: list[str]) -> Splits | None:
 
 def _too_few_classes(task: Task) -> str | None:
     names = task.class_names()
-    if task.target != "classification" or len(names) > 1:
+    if task.target == "regression" or len(names) > 1:
         return None
     has = f"the one class '{names[0]}'" if names else "no labelled rows"
     return f"task '{task.label()}' has {has}, but two classes or more are needed. Look at its labels."

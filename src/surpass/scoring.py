@@ -117,7 +117,7 @@ def _chosen(scored: list[Scored]) -> str:
 
 
 def _agreement(study: Study, scored: list[Scored]) -> Iterator[AgreementRow]:
-    if scored[0].splits.target != "classification":
+    if scored[0].splits.target == "regression":
         return
     for split in scored_splits(scored[0]):
         found = agreement_estimate([run_of(s, split, study.stopping) for s in scored], level=study.level)
@@ -139,8 +139,8 @@ def _curves(scored: list[Scored]) -> Iterator[Curve]:
         test, gold = one.test("test")
         val = one.splits.part("val").ids
         chosen = {rule: one.student.point(rule, one.splits, test, gold) % len(steps) for rule in rules(one)}
-        shown = metric("accuracy" if target == "classification" else "mse")
-        sign = 1.0 if target == "classification" else -1.0
+        shown = metric("mse" if target == "regression" else "accuracy")
+        sign = -1.0 if target == "regression" else 1.0
         ceiling = one.ceiling.predictions.at(-1, test.ids)
         floor = one.supervisor.on(test.ids)
         yield Curve(

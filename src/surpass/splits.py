@@ -18,7 +18,7 @@ import numpy as np
 from surpass.artifacts import Inputs, Rows, Splits
 from surpass.errors import DataError
 from surpass.spec import Spec, option
-from surpass.tasks.base import Example, Task
+from surpass.tasks.base import Example, Protocol, Task
 
 TRAINING, EVALUATION = ("weak", "transfer"), ("test", "val")
 
@@ -34,6 +34,8 @@ class Data(Spec):
         n_val: rows with weak labels, for stopping a student early.
         n_test: rows with ground truth for scores, and at most as many for each shifted test.
         balance: as many rows of each class in every split (classification), by leaving out rows.
+        protocol: how a question with several candidate answers becomes rows. "paper" (Burns et al. 2023, appendix A.1): as
+            many right as wrong ones; "eleuther": one candidate, right with chance 1/2. Other tasks know no difference.
         train_share: the part of the task's groups that weak and transfer rows are drawn from, where the source has no
             split of its own.
         seed: shuffles which training rows are drawn, and nothing else.
@@ -47,6 +49,7 @@ class Data(Spec):
     n_val: int = option(300, low=0)
     n_test: int = option(1000, low=0)
     balance: bool = True
+    protocol: Protocol = "paper"
     train_share: float = option(0.7, above=0.0, high=0.95)
     seed: int = option(0, low=0)
 
@@ -76,7 +79,7 @@ def make_splits(data: Data) -> Splits:
         raise DataError(
             f"the source of task '{data.task.label()}' is not what it was when the study was planned. Run it again."
         )
-    rows, facts = _read(data.task)
+    rows, facts = _read(data.task, data.protocol)
     pools = _pools(rows, data)
     chosen: list[tuple[str, list[_Row]]] = []
     for first, second, pool in ((*TRAINING, "train"), (*EVALUATION, "test")):
@@ -93,13 +96,13 @@ def make_splits(data: Data) -> Splits:
     return _table(data.task, chosen, facts)
 
 
-def _read(task: Task) -> tuple[list[_Row], dict[str, int]]:
+def _read(task: Task, protocol: Protocol) -> tuple[list[_Row], dict[str, int]]:
     """Return the task's rows without repeats, and counts of what was left out."""
     facts: Counter[str] = Counter()
     found: dict[str, _Row] = {}
     conflicts: set[str] = set()
     classes = task.class_names()
-    for example in task.examples():
+    for example in task.examples(protocol=protocol):
         facts["read"] += 1
         if example is None:
             facts["left_out"] += 1
@@ -119,7 +122,7 @@ def _read(task: Task) -> tuple[list[_Row], dict[str, int]]:
 
 
 def _check_label(task: Task, example: Example, classes: tuple[str, ...]) -> None:
-    if task.target == "classification" and example.label not in range(len(classes)):
+    if task.target != "regression" and example.label not in range(len(classes)):
         raise DataError(
             f"task '{task.label()}': label {example.label!r} is outside its {len(classes)} classes {', '.join(classes)}. "
             "`example` must return a class index."
@@ -169,7 +172,7 @@ def _ranked(pool: list[_Row], seed: int) -> list[list[_Row]]:
 
 
 def _quota_classes(data: Data) -> int:
-    return len(data.task.class_names()) if data.balance and data.task.target == "classification" else 0
+    return len(data.task.class_names()) if data.balance and data.task.target != "regression" else 0
 
 
 def _quotas(n: int, classes: int) -> dict[Any, int]:
@@ -266,9 +269,10 @@ def _table(task: Task, chosen: list[tuple[str, list[_Row]]], facts: dict[str, in
         inputs = np.array([row.example.input for row in rows])
     else:
         inputs = tuple(row.example.input for row in rows)
-    kind = np.int64 if task.target == "classification" else np.float64
+    kind = np.float64 if task.target == "regression" else np.int64
     labels = np.array([row.example.label for row in rows], dtype=kind)
     ids, groups = tuple(row.id for row in rows), tuple(row.group for row in rows)
-    table = Rows(ids, inputs, labels, groups, tuple(row.example.domain for row in rows))
+    domains, votes = (tuple(getattr(row.example, name) for row in rows) for name in ("domain", "votes"))
+    table = Rows(ids, inputs, labels, groups, domains, votes)
     split = tuple(name for name, part in chosen for _ in part)
     return Splits(table, split, task.target, task.class_names(), facts)

@@ -77,7 +77,7 @@ def one_hot(label: int, classes: int) -> Values:
 def gold_values(splits: Splits) -> Values:
     """Return ground truth as values: (n, C) one-hot for classification, (n, 1) numbers otherwise."""
     labels = splits.rows.labels
-    if splits.target == "classification":
+    if splits.target != "regression":
         return np.eye(len(splits.classes))[labels]
     return np.asarray(labels, dtype=np.float64).reshape(len(labels), -1)
 
@@ -87,7 +87,7 @@ def as_predictions(splits: Splits, values: Values, *, what: str) -> Predictions:
     expected = gold_values(splits).shape
     if values.shape != expected:
         raise DataError(f"{what} gave values of shape {values.shape}; the rows need {expected}.")
-    if splits.target == "classification" and not np.allclose(values.sum(axis=1), 1.0, atol=1e-6):
+    if splits.target != "regression" and not np.allclose(values.sum(axis=1), 1.0, atol=1e-6):
         worst = int(np.abs(values.sum(axis=1) - 1).argmax())
         raise DataError(
             f"{what}: the probabilities of row {splits.rows.ids[worst]!r} sum to {values[worst].sum():.4g}, not 1. "

@@ -97,7 +97,7 @@ class File(LabelSource):
         if not np.isfinite(value).all():
             allowed = "numbers" if self.columns or not classes else f"{', '.join(classes)}, a class index, or numbers"
             raise DataError(f"{where} has {', '.join(map(repr, cells))}; allowed are {allowed}.")
-        if splits.target != "classification":
+        if splits.target == "regression":
             return value
         if not self.columns:
             number = float(value[0])

@@ -224,7 +224,7 @@ class _Table:
     def check(self, work: Work) -> None:
         """Refuse labels of one class, and work over other rows than the table's."""
         values = work.targets.values
-        if work.target == "classification" and (values > 0).any(axis=0).sum() < 2:
+        if work.target != "regression" and (values > 0).any(axis=0).sum() < 2:
             raise _one_class(values)
         reference = work.inputs if work.reference is None else work.reference
         if reference is not self.reference and not np.array_equal(np.asarray(reference), self.reference):

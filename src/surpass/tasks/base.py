@@ -9,12 +9,18 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Protocol as Interface
 
 from surpass.errors import DataError
 from surpass.spec import Spec, name_of
 
 Row = Mapping[str, Any]
+Protocol = Literal["paper", "eleuther"]
+"""How a question with several candidate answers becomes rows; see `splits.Data`."""
+
+PREFERENCES = ("second", "first")
+"""Classes of a preference task: which candidate of the pair is better. Values are probabilities of the two, in this order."""
 
 
 class Example(NamedTuple):
@@ -27,6 +33,8 @@ class Example(NamedTuple):
         id: the source's own id; empty: a hash of the input.
         part: empty: any split; "train" or "test" as the source has it; "shift:NAME" for a shifted test split.
         domain: the part of the distribution that the row is from, where a task knows several.
+        votes: labels that people, columns of a file or a calculation gave this row, in the label's own terms (class index or
+            number); NaN where one gave none.
     """
 
     input: Any
@@ -35,9 +43,10 @@ class Example(NamedTuple):
     id: str = ""
     part: str = ""
     domain: str = ""
+    votes: tuple[float, ...] = ()
 
 
-class Source(Protocol):
+class Source(Interface):
     """Where rows come from. Reading must not depend on anything but the files that `fingerprint` identifies."""
 
     def rows(self) -> Iterator[Row]:
@@ -152,9 +161,10 @@ class Task(Spec):
     """A labelled problem. The class docstring says what the rows are, their licence and what to cite.
 
     Class attributes:
-        target: "classification" or "regression".
-        input: "text", "pair", "vector" or "image".
-        classes: names of the classes in the order of the label indices; empty for regression.
+        target: "classification", "preference" (label 1: the first candidate of the pair is better) or "regression".
+        input: "text", "pair", "vector" or "image"; of a preference task "pair" (two texts) or "vector", (2, d).
+        classes: names of the classes in the order of the label indices; empty for regression and preference.
+        size: rows that the source has after `example`, where known; 0: not known.
         licence, citation: of the data.
         instruction: what a row is and which number stands for which class, for models that are prompted; empty: the class
             names say it.
@@ -169,6 +179,7 @@ class Task(Spec):
     citation: ClassVar[str] = ""
     instruction: ClassVar[str] = ""
     sample: ClassVar[tuple[Row, ...]] = ()
+    size: ClassVar[int] = 0
 
     fingerprint: str = ""
     """Identity of the source's content, filled by `resolve`."""
@@ -184,9 +195,13 @@ class Task(Spec):
         """
         raise NotImplementedError
 
+    def expand(self, row: Row, rng: Random, protocol: Protocol) -> Iterable[Example | None]:
+        """Yield the examples of a raw row; more than one where a question has several candidate answers."""
+        yield self.example(row, rng)
+
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the classes; a task that reads them from a file overrides this."""
-        return self.classes
+        return PREFERENCES if self.target == "preference" else self.classes
 
     def resolve(self) -> Self:
         """Fill the fingerprint of the source."""
@@ -200,8 +215,8 @@ class Task(Spec):
         """Return a short name for tables."""
         return name_of(self)
 
-    def examples(self, rows: Iterable[Row] | None = None) -> Iterator[Example | None]:
-        """Yield an example, or None for a row left out, for each of the given rows, or of the source's."""
+    def examples(self, rows: Iterable[Row] | None = None, *, protocol: Protocol = "paper") -> Iterator[Example | None]:
+        """Yield the examples, or None for a row left out, of each of the given rows, or of the source's."""
         for row in self.source().rows() if rows is None else rows:
             seed = json.dumps(row, sort_keys=True, default=str)
-            yield self.example(row, Random(seed))
+            yield from self.expand(row, Random(seed), protocol)

@@ -99,7 +99,7 @@ def check_values(name: str, values: Values, *, rows: int, columns: int, target: 
     """Check predictions: their shape, finite, and for classification probabilities whose rows sum to 1."""
     hold(values.shape == (rows, columns), f"{name}: values have shape {values.shape}; ({rows}, {columns}) is needed")
     hold(bool(np.isfinite(values).all()), f"{name}: values are not finite")
-    if target == "classification":
+    if target != "regression":
         hold(bool((values >= 0).all()), f"{name}: a probability is negative ({values.min():.3g})")
         worst = np.abs(values.sum(axis=1) - 1).max(initial=0.0)
         hold(bool(worst < 1e-5), f"{name}: probabilities of a row miss the sum 1 by {worst:.3g}")
