@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ from surpass.artifacts import Targets, Values
 from surpass.errors import IncompatibleError
 
 Positions = NDArray[np.int64]
-Action = Literal["filter", "relabel", "predict"]
-"""What to do with a probe's opinion of the weak labels: drop the worst of them, replace them, or take it as the student."""
 
 
 def by_id(ids: Sequence[str]) -> Positions:
@@ -97,22 +95,6 @@ def _ranked(weak: Targets, score: Values) -> Positions:
     order = by_id(weak.ids)
     ranked = order[np.argsort(-score[order], kind="stable")]
     return np.asarray(ranked[~weak.gold[ranked]])
-
-
-def cleaned(weak: Targets, found: Values, action: Action, contamination: float) -> Targets:
-    """Return the weak labels after a probe's predictions (n, C) of the same rows have been held against them.
-
-    Args:
-        weak: the weak labels.
-        found: what the probe predicts for them.
-        action: "filter" drops int(contamination * n) of the n weak labels, those that `found` contradicts most;
-            "relabel" replaces them by `found`.
-        contamination: share of weak labels to drop.
-    """
-    if action == "filter":
-        n = int(contamination * int((~weak.gold).sum()))
-        return those(weak, ~worst(weak, disagreement(found, weak.values), n))
-    return relabelled(weak, found)
 
 
 def relabelled(weak: Targets, found: Values) -> Targets:

@@ -30,13 +30,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Targets, Values
-from surpass.methods._selection import Action, by_id, cleaned, mean_of_nearest, nearest, needed, restored
-from surpass.methods.base import Given, Method, Need
+from surpass.methods._opinion import SecondOpinion
+from surpass.methods._selection import mean_of_nearest, nearest
 from surpass.spec import option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Knn(Method):
+class Knn(SecondOpinion):
     """Weak labels held against those of the nearest rows.
 
     Attributes:
@@ -46,30 +46,16 @@ class Knn(Method):
         contamination: share of the weak labels that "filter" drops.
     """
 
-    wants: ClassVar[frozenset[Need]] = frozenset({"features"})
     neutral: ClassVar[dict[str, Any]] = {"action": "filter", "contamination": 0.0}
 
-    action: Action = "filter"
     k: int = option(50, low=1)
     itself: bool = True
-    contamination: float = option(0.1, low=0.0, high=1.0)
 
-    @property
-    def solves(self) -> bool:
-        """Whether the neighbours' mean label is the student."""
-        return self.action == "predict"
-
-    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
-        """Return the weak labels filtered, relabelled or, for "predict", as they are."""
-        if self.solves:
-            return weak
-        order = by_id(weak.ids)
-        table = needed(given.features, "frozen features of the strong model")[order]
+    def opinion(self, table: Values, values: Values) -> Values:
+        """Return the mean label of the k rows nearest to each row; its own label where it has no neighbour."""
         near = nearest(table, self.k, itself=self.itself)
-        found = weak.values[order][near].mean(axis=1) if near.shape[1] else weak.values[order]
-        return cleaned(weak, restored(order, found), self.action, self.contamination)
+        return values[near].mean(axis=1) if near.shape[1] else values
 
-    def solve(self, targets: Targets, features: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], Values]:
+    def student(self, table: Values, targets: Targets) -> Callable[[NDArray[np.float32]], Values]:
         """Return the mean label of the k training rows nearest to each row."""
-        order = by_id(targets.ids)
-        return partial(mean_of_nearest, np.asarray(features, dtype=np.float64)[order], targets.values[order], self.k)
+        return partial(mean_of_nearest, table, targets.values, self.k)

@@ -33,13 +33,12 @@ from numpy.typing import NDArray
 
 from surpass.artifacts import Targets, Values
 from surpass.methods._logistic import Logistic
-from surpass.methods._selection import Action, by_id, cleaned, needed, restored
-from surpass.methods.base import Given, Method, Need
+from surpass.methods._opinion import SecondOpinion
 from surpass.spec import option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Logreg(Method):
+class Logreg(SecondOpinion):
     """Weak labels held against a linear probe that was fitted to them.
 
     Attributes:
@@ -48,28 +47,14 @@ class Logreg(Method):
         contamination: share of the weak labels that "filter" drops.
     """
 
-    wants: ClassVar[frozenset[Need]] = frozenset({"features"})
     neutral: ClassVar[dict[str, Any]] = {"action": "filter", "contamination": 0.0}
 
-    action: Action = "filter"
     l2: float = option(1e-3, above=0.0)
-    contamination: float = option(0.1, low=0.0, high=1.0)
 
-    @property
-    def solves(self) -> bool:
-        """Whether the probe is the student."""
-        return self.action == "predict"
+    def opinion(self, table: Values, values: Values) -> Values:
+        """Return the probe's predictions of its own training rows."""
+        return Logistic.fit(table, values, self.l2)(table)
 
-    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
-        """Return the weak labels filtered, relabelled or, for "predict", as they are."""
-        if self.solves:
-            return weak
-        order = by_id(weak.ids)
-        table = needed(given.features, "frozen features of the strong model")[order]
-        found = Logistic.fit(table, weak.values[order], self.l2)(table)
-        return cleaned(weak, restored(order, found), self.action, self.contamination)
-
-    def solve(self, targets: Targets, features: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], Values]:
+    def student(self, table: Values, targets: Targets) -> Callable[[NDArray[np.float32]], Values]:
         """Return the probe fitted to the weak labels."""
-        order = by_id(targets.ids)
-        return Logistic.fit(np.asarray(features, dtype=np.float64)[order], targets.values[order], self.l2)
+        return Logistic.fit(table, targets.values, self.l2)

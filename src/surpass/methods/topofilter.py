@@ -31,30 +31,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Targets, Values
+from surpass.methods._opinion import SecondOpinion
 from surpass.methods._selection import (
-    Action,
-    by_id,
+    Positions,
     disagreement,
     mean_of_nearest,
     nearest,
-    needed,
     relabelled,
     restored,
     those,
     worst,
 )
-from surpass.methods.base import Given, Method, Need
 from surpass.spec import option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Topofilter(Method):
+class Topofilter(SecondOpinion):
     """Weak labels in the largest connected mass of their class.
 
     Attributes:
@@ -64,24 +61,11 @@ class Topofilter(Method):
         contamination: share of the weak labels that "filter" drops, unless the components already cost more.
     """
 
-    wants: ClassVar[frozenset[Need]] = frozenset({"features"})
-
-    action: Action = "filter"
     k_cc: int = option(50, low=1)
     k_zeta: int = option(50, low=1)
-    contamination: float = option(0.1, low=0.0, high=1.0)
 
-    @property
-    def solves(self) -> bool:
-        """Whether the mean label of the nearest rows of C is the student."""
-        return self.action == "predict"
-
-    def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
-        """Return the weak labels filtered, relabelled or, for "predict", as they are."""
-        if self.solves:
-            return weak
-        order = by_id(weak.ids)
-        table = needed(given.features, "frozen features of the strong model")[order]
+    def judged(self, weak: Targets, order: Positions, table: Values) -> Targets:
+        """Return the weak labels of C without those that contradict their neighbours, or with the neighbours' labels."""
         values = weak.values[order]
         core = self._core(weak.take(order), table)
         if self.action == "relabel":
@@ -94,12 +78,10 @@ class Topofilter(Method):
         suspect = worst(weak, restored(order, badness), max(0, more))
         return those(weak, restored(order, core) & ~suspect)
 
-    def solve(self, targets: Targets, features: NDArray[np.float32]) -> Callable[[NDArray[np.float32]], Values]:
+    def student(self, table: Values, targets: Targets) -> Callable[[NDArray[np.float32]], Values]:
         """Return the mean label of the k_zeta rows of C nearest to each row."""
-        order = by_id(targets.ids)
-        table = np.asarray(features, dtype=np.float64)[order]
-        core = self._core(targets.take(order), table)
-        return partial(mean_of_nearest, table[core], targets.values[order][core], self.k_zeta)
+        core = self._core(targets, table)
+        return partial(mean_of_nearest, table[core], targets.values[core], self.k_zeta)
 
     def _core(self, weak: Targets, table: Values) -> NDArray[np.bool_]:
         """Return which rows, given in the order of their ids, are in C, (n,)."""
