@@ -52,12 +52,12 @@ def test_movie_reviews_label_is_the_sign_of_the_mean_and_mild_rows_are_left_out(
 
 @pytest.mark.parametrize(("mean", "label"), [(0.5, None), (-0.5, None), (0.5001, 1), (-0.5001, 0)])
 def test_movie_reviews_threshold_is_exclusive(mean: float, label: int | None) -> None:
-    found = MovieReviews().example({"id": "7", "mean": mean, "text": "Fine."}, Random(0))
+    found = MovieReviews().example({"id": "7", "mean": mean, "text": "Fine.", "votes": []}, Random(0))
     assert (None if found is None else found.label) == label
 
 
 def test_movie_reviews_threshold_is_an_option() -> None:
-    row = {"id": "7", "mean": 0.2, "text": "Fine."}
+    row = {"id": "7", "mean": 0.2, "text": "Fine.", "votes": []}
     assert MovieReviews(threshold=0.0).example(row, Random(0)) is not None
     assert MovieReviews(threshold=3.0).example({**row, "mean": 2.9}, Random(0)) is None
     with pytest.raises(SpecError, match="threshold=-1"):
@@ -66,7 +66,7 @@ def test_movie_reviews_threshold_is_an_option() -> None:
 
 def test_same_words_are_one_group() -> None:
     texts = ("A pretentious mess!", "...a  pretentious mess")
-    rows = [{"id": str(i), "mean": -2.0, "text": text} for i, text in enumerate(texts)]
+    rows = [{"id": str(i), "mean": -2.0, "text": text, "votes": []} for i, text in enumerate(texts)]
     found = [MovieReviews().example(row, Random(0)) for row in rows]
     assert len({example.group for example in found if example is not None}) == 1
 
@@ -74,9 +74,12 @@ def test_same_words_are_one_group() -> None:
 def test_movie_file_with_a_byte_order_mark_and_tabs_in_the_text(tmp_path: Path) -> None:
     path = tmp_path / "movieReviewSnippets_GroundTruth.txt"
     path.write_bytes(b"\xef\xbb\xbf1\t2.5\tGood \xe2\x80\x98fun\xe2\x80\x99.\r\n\r\n2\t-1.25\tBad\tand long.\r\n")
+    (tmp_path / "movieReviewSnippets_anonDataRatings.txt").write_text(
+        "1\t2.5\t.5\t[3, 2]\n2\t-1.25\t0\t[-1, -2, -1, 0]\n"
+    )
     assert list(read_movies(tmp_path)) == [
-        {"id": "1", "mean": 2.5, "text": "Good ‘fun’."},
-        {"id": "2", "mean": -1.25, "text": "Bad\tand long."},
+        {"id": "1", "mean": 2.5, "text": "Good ‘fun’.", "votes": (3, 2)},
+        {"id": "2", "mean": -1.25, "text": "Bad\tand long.", "votes": ()},  # which are not of that mean
     ]
 
 
@@ -84,6 +87,7 @@ def test_movie_file_with_a_byte_order_mark_and_tabs_in_the_text(tmp_path: Path) 
 def test_movie_file_with_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "movieReviewSnippets_GroundTruth.txt"
     path.write_text(f"1\t1.0\tFine.\n{line}\n", encoding="utf-8")
+    (tmp_path / "movieReviewSnippets_anonDataRatings.txt").touch()
     with pytest.raises(DataError, match=r"line 2 of 'movieReviewSnippets_GroundTruth.txt'"):
         list(read_movies(tmp_path))
 

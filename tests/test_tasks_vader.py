@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -34,7 +35,15 @@ def written(folder: Path, files: Files) -> Path:
     for domain, stem in FILES.items():
         text = "".join(f"{name}\t{mean}\t{text}\n" for name, mean, text in files.get(domain, []))
         (folder / f"{stem}_GroundTruth.txt").write_text(text, encoding="utf-8")
+        ratings = "".join(f"{name}\t{mean}\t0.0\t{ratings_of(mean)}\n" for name, mean, _ in files.get(domain, []))
+        (folder / f"{stem}_anonDataRatings.txt").write_text(ratings, encoding="utf-8")
     return folder
+
+
+def ratings_of(mean: float) -> list[int]:
+    """Return twenty whole numbers whose mean is nearest to the one given."""
+    low = math.floor(mean)
+    return [low + (i < round(20 * (mean - low))) for i in range(20)]
 
 
 def made_up(seed: int = 0) -> Files:
@@ -55,7 +64,7 @@ def made_up(seed: int = 0) -> Files:
                     number = rng.randrange(30)
                     text, sure = f"shared text {number}", number % 2 == 0
                 mean = rng.uniform(0.6 if text.startswith("shared") else 0.2, 3) * (1 if sure else -1)
-                rows.append((name, round(mean, 3), text))
+                rows.append((name, round(20 * mean) / 20, text))
         files[domain] = rows
     return files
 
@@ -79,7 +88,15 @@ def test_instructions_say_what_both_answers_mean(task: Task) -> None:
 
 @pytest.mark.parametrize(("mean", "label"), [(0.5, None), (-0.5, None), (0.51, 1), (-0.51, 0)])
 def test_the_threshold_is_that_of_movie_reviews(mean: float, label: int | None) -> None:
-    row = {"id": "7_1", "mean": mean, "text": "Fine.", "domain": "nyt", "group": "nyt/7", "part": "train"}
+    row = {
+        "id": "7_1",
+        "mean": mean,
+        "text": "Fine.",
+        "domain": "nyt",
+        "group": "nyt/7",
+        "part": "train",
+        "votes": [1, 0],
+    }
     for task in (*SINGLE, SentimentDomains(), MovieReviews()):
         found = task.example(row, Random(0))
         assert (None if found is None else found.label) == label
@@ -172,7 +189,7 @@ def test_what_is_held_out_depends_on_no_option_and_no_order(tmp_path: Path) -> N
     everything = domain_examples(folder, even=False)
     assert len(held[0]) / len(everything) == pytest.approx(0.3, abs=0.06)
     for choice in choices:
-        first, second = ({row[1:] for row in domain_examples(at, **choice)} for at in (folder, backwards))
+        first, second = ({row[1:6] for row in domain_examples(at, **choice)} for at in (folder, backwards))
         assert first == second
 
 

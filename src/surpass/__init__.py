@@ -28,6 +28,7 @@ _PUBLIC = {
     "Store": "surpass.store",
     "Study": "surpass.study",
     "SurpassError": "surpass.errors",
+    "WeakToStrongClassifier": "surpass.estimator",
     "run": "surpass.runner",
 }
 __all__ = [*_PUBLIC, "__version__"]

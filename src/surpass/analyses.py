@@ -1,4 +1,4 @@
-"""The analyses that come with every run: errors by confidence, calibration, student sizes, ways to use a backbone."""
+"""The analyses that come with every run: errors by confidence, calibration, sizes, ways to use a backbone, shifts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from surpass.artifacts import positions
-from surpass.diagnostics import calibration, climb, closed, error_shares
+from surpass.diagnostics import calibration, can_drop, climb, closed, drops, error_shares
 from surpass.metrics import for_kind
 from surpass.models.base import Model
 from surpass.registry import REGISTRIES
@@ -22,6 +22,7 @@ from surpass.results import (
     ResultRow,
     Rung,
     SaliencyRow,
+    ShiftRow,
     Way,
 )
 from surpass.shelf import Scored, Trained, names, run_of, scored_splits
@@ -47,6 +48,7 @@ class Analyses(NamedTuple):
     calibration: tuple[CalibrationRow, ...]
     ladders: tuple[LadderRow, ...]
     saliency: tuple[SaliencyRow, ...]
+    shifts: tuple[ShiftRow, ...]
 
 
 def analyse(
@@ -59,6 +61,7 @@ def analyse(
         tuple(row for group in classes for row in _calibration(study, group)),
         tuple(_ladders(study, groups, rows, agreement)),
         tuple(_saliency(study, groups)),
+        tuple(row for group in groups for row in _shifts(study, group)),
     )
 
 
@@ -74,6 +77,19 @@ def _calibration(study: Study, group: Seeds) -> Iterator[CalibrationRow]:
         runs = [run_of(one, split, study.stopping) for one in group]
         for found in calibration(runs, level=study.level):
             yield CalibrationRow(split=split, **{**found._asdict(), **names(group[0].cell)})
+
+
+def _shifts(study: Study, group: Seeds) -> Iterator[ShiftRow]:
+    """Yield what each shifted test costs; none for a metric that is no mean over rows."""
+    metric = _primary(study, group)
+    shifted = [split for split in scored_splits(group[0]) if split != "test"]
+    if not shifted or not can_drop(metric):
+        return
+    home = [run_of(one, "test", study.stopping) for one in group]
+    for split in shifted:
+        away = [run_of(one, split, study.stopping) for one in group]
+        found = drops(home, away, metric=metric, level=study.level)
+        yield ShiftRow(split=split, metric=metric, **{**found._asdict(), **names(group[0].cell)})
 
 
 def _ladders(

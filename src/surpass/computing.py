@@ -107,7 +107,8 @@ def _extract(spec: Features, splits: Splits, hint: Predictions | None, runtime: 
         splits.target == "preference"
     ):  # a pair is the difference of its candidates: one linear score tells which is better
         sides = [FeatureTable(rows.ids, *spec.encoder.encode(side, runtime)) for side in candidates(inputs)]
-        return dataclasses.replace(sides[0], vectors=sides[0].vectors - sides[1].vectors)
+        facts = FeatureTable.joined(sides).facts
+        return FeatureTable(rows.ids, sides[0].vectors - sides[1].vectors, facts)
     return FeatureTable(rows.ids, *spec.encoder.encode(inputs, runtime))
 
 

@@ -77,7 +77,9 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
             found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
         if isinstance(part, Model) and task.input not in part.inputs:
             allowed = ", ".join(sorted(part.inputs))
-            found.append(f"{name} cannot read task '{task.label()}', whose input is {task.input}; it reads {allowed}.")
+            found.append(
+                f"{name} cannot read task '{task.label()}', whose input is {task.input}; as it is set it reads {allowed}."
+            )
     found += _binding_problems(study, pair, task)
     for route in routes:
         found += _route_problems(study, pair, task, route)
@@ -112,6 +114,12 @@ def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[
             what = ", ".join(NEEDS[need] for need in missing)
             found.append(
                 f"{name} needs {what}, which {describe_kind(model)} cannot do as it is set. {REMEDY[missing[0]]}"
+            )
+        before = model.pretrained() if "pretrained" in method.needs else None
+        if before is not None and not _serves(before, task.target):
+            found.append(
+                f"{name} asks the pretrained model by {describe_kind(before)}, which cannot serve task '{task.label()}', "
+                f"which is {task.target}."
             )
     found += _label_problems(pair, route)
     if route.reprobe and "hidden" not in pair.strong.can:
@@ -197,7 +205,8 @@ def _row_problems(study: Study) -> list[str]:
                     made[half] = _splits(half, found)
             if (training := made[data.training()]) is not None:
                 sources = (part for part in _parts(pair.weak) if isinstance(part, LabelSource))
-                found += filter(None, (source.lacks(training) for source in sources))
+                lacking = filter(None, (source.lacks(training) for source in sources))
+                found += [f"task '{task.label()}': {text}" for text in lacking]
             sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
             needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
             found += [

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from surpass.artifacts import Splits
 from surpass.checks import (
+    PRECISION,
     SEVERITIES,
     Finding,
+    check_labelling,
+    check_labels,
     check_predictions,
     check_scores,
     check_splits,
     check_truncation,
     check_versions,
 )
+from surpass.labels.base import LabelSource
+from surpass.labels.gold import Gold
 from surpass.results import ResultRow, StageFact
 from surpass.shelf import Scored, names, run_of, scored_splits
+from surpass.spec import Spec
+from surpass.stages import Fit
 from surpass.study import Study
+from surpass.tasks.base import Task
 
 
-def guard_rows(splits: Splits, task: str) -> list[Finding]:
-    """Return what the guard sees in the rows of a task."""
-    return check_splits(splits, where={"task": task})
+def guard_rows(splits: Splits, task: Task, precision: float = PRECISION) -> list[Finding]:
+    """Return what the guard sees in the rows of a task, and what is known to be wrong with a published form of it.
+
+    `precision` is the half width of an accuracy's interval that its tests should allow.
+    """
+    where = {"task": task.label()}
+    found = check_splits(splits, where=where, precision=precision)
+    if defect := task.known_defect():
+        message = (
+            f"the published form of this task is used, in which {defect}; it serves to reproduce, not to conclude."
+        )
+        found.append(Finding("released-form", "warning", message, where, {}))
+    return found
+
+
+def guard_labels(scored: Scored) -> list[Finding]:
+    """Return what the guard sees in the labels that a supervisor gives to students, in one seed."""
+    rows = scored.splits.part("transfer")
+    values = scored.supervisor.on(rows.ids)
+    return check_labels(rows, values, where=names(scored.cell), target=scored.splits.target)
 
 
 def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
@@ -38,7 +63,34 @@ def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
         "student": [one.student.predictions.facts for one in scored],
         "ceiling": [one.ceiling.predictions.facts for one in scored],
     }
-    return found + check_truncation(facts, where=where)
+    return found + check_truncation(facts, where=where) + _taught(scored[0], where)
+
+
+def _taught(scored: Scored, where: Mapping[str, str]) -> list[Finding]:
+    """Return a finding for each teacher on the way to the student that labels the rows it was fitted on."""
+    ids = scored.splits.part("transfer").ids
+    found: list[Finding] = []
+    for pupil, teacher in _lessons(scored.student.fit):
+        apart = teacher.part and pupil.part and teacher.part != pupil.part
+        if teacher.train_split == "transfer" and not apart:
+            gold, meant = isinstance(teacher.labels, Gold), scored.cell.route.control == "gold"
+            found += check_labelling(ids, ids, where=where, gold=gold, meant=meant, teacher=teacher.label())
+    return found
+
+
+def _lessons(pupil: Fit) -> Iterator[tuple[Fit, Fit]]:
+    """Yield each fit on the way to a student with each fit that labels its rows."""
+    for teacher in _fits(pupil.labels):
+        yield pupil, teacher
+        yield from _lessons(teacher)
+
+
+def _fits(labels: Spec) -> Iterator[Fit]:
+    if isinstance(labels, Fit):
+        yield labels
+    elif isinstance(labels, LabelSource):
+        for source in labels.sources():
+            yield from _fits(source)
 
 
 def guard_scores(study: Study, rows: Iterable[ResultRow], primary: Mapping[str, str]) -> list[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from surpass import presets
-from surpass.checks import Finding
+from surpass.checks import PRECISION, Finding
 from surpass.computing import joined
 from surpass.errors import StoreError, StudyError, SurpassError
 from surpass.feasibility import NEEDS, problems_of
@@ -21,6 +21,7 @@ from surpass.spec import HIDDEN_FIELDS, Spec, describe_field, difference
 from surpass.splits import Data, make_splits
 from surpass.store import Store
 from surpass.studyfile import read
+from surpass.tasks.base import Task
 
 
 def listing(what: str) -> list[dict[str, Any]]:
@@ -42,12 +43,26 @@ def _row(family: str, name: str) -> dict[str, Any]:
     except SurpassError as error:
         return {"name": name, "summary": "", "problem": str(error)}
     row: dict[str, Any] = {"name": name, "summary": first_line(cls), "problem": ""}
-    if family == "task":
-        needed = [k for k, v in defaults_of(cls).items() if v is None]
-        row |= {"kind": cls.target, "input": cls.input, "classes": list(cls.classes), "licence": cls.licence}
-        row["citation"] = cls.citation
-        row["problem"] = "" if needed else cls().problem() or ""
-    return row
+    return row | _task_facts(cls) if family == "task" else row
+
+
+def _task_facts(cls: type[Task]) -> dict[str, Any]:
+    """Return what a task is, and what it needs here; no network is asked, so a listing answers at once."""
+    given = all(field.default is not dataclasses.MISSING for field in dataclasses.fields(cls))
+    task = cls() if given else None  # the user's own file has to be named first
+    needs = task.needs() if task else ""
+    return {
+        "kind": cls.target,
+        "input": cls.input,
+        "classes": list(task.class_names() if task else cls.classes),
+        "rows": cls.size,
+        "licence": cls.licence,
+        "citation": cls.citation,
+        "source": task.source().where if task else "file",
+        "available": not needs,
+        "needs": needs,
+        "problem": needs,
+    }
 
 
 def about(what: str, name: str) -> dict[str, Any]:
@@ -119,8 +134,11 @@ def differences(store: Store, left: str, right: str) -> dict[str, Any]:
     return {path: list(values) for path, values in difference(*pair).items()}
 
 
-def findings_before(source: str) -> list[Finding]:
-    """Return what the guard sees in the rows of a study file; StudyError when the study has problems."""
+def findings_before(source: str, precision: float = PRECISION) -> list[Finding]:
+    """Return what the guard sees in the rows of a study file; StudyError when the study has problems.
+
+    `precision` is the half width of an accuracy's 95 % interval that the tests should allow.
+    """
     study = read(source)
     if problems := problems_of(study):
         raise StudyError(problems)
@@ -131,7 +149,7 @@ def findings_before(source: str) -> list[Finding]:
             data = study.data_of(task, pair, study.first_seed)
             if data not in found:
                 splits = joined(make_splits(data.training()), make_splits(data.evaluation()))
-                found[data] = guard_rows(splits, task.label())
+                found[data] = guard_rows(splits, task, precision)
     return [finding for findings in found.values() for finding in findings]
 
 

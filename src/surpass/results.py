@@ -167,6 +167,25 @@ class SaliencyRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class ShiftRow:
+    """What a shifted test costs: scores in domain less scores under shift; above 0 is worse under shift.
+
+    `beyond` is the student's drop less its supervisor's. Only for metrics that are means over rows.
+    """
+
+    task: str
+    split: str
+    weak: str
+    strong: str
+    method: str
+    metric: str
+    floor: Estimate
+    student: Estimate
+    ceiling: Estimate
+    beyond: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
 class Curve:
     """A student's training of one seed, at the optimizer steps `steps` (several, else there is no curve).
 
@@ -218,3 +237,4 @@ class Results:
     calibration: tuple[CalibrationRow, ...] = ()
     ladders: tuple[LadderRow, ...] = ()
     saliency: tuple[SaliencyRow, ...] = ()
+    shifts: tuple[ShiftRow, ...] = ()

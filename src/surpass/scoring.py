@@ -8,7 +8,7 @@ from typing import Any
 
 from surpass.analyses import analyse
 from surpass.checks import Finding
-from surpass.guard import distinct, guard_cells, guard_rows, guard_scores, guard_stages
+from surpass.guard import distinct, guard_cells, guard_labels, guard_rows, guard_scores, guard_stages
 from surpass.metrics import for_kind, metric
 from surpass.results import AgreementRow, Curve, ResultRow, Results, StageFact
 from surpass.runner import Plan
@@ -41,7 +41,10 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
         first = scored[0].cell
         if key(first.data) not in looked:
             looked.add(key(first.data))
-            findings += guard_rows(scored[0].splits, first.task.label())
+            findings += guard_rows(scored[0].splits, first.task)
+        if key(first.supervisor) not in looked:
+            looked.add(key(first.supervisor))
+            findings += guard_labels(scored[0])
         findings += guard_cells(study, scored)
         rows += _rows(study, scored, len(group) - len(scored))
         agreement += _agreement(study, scored)

@@ -149,8 +149,8 @@ def _written(value: Any) -> str:
     return repr((value.shape, value.tolist()) if isinstance(value, np.ndarray) else value)
 
 
-def _repeat_order(row: _Row) -> tuple[str, str, str]:
-    return row.example.part, row.group, _written(row.example.input)
+def _repeat_order(row: _Row) -> tuple[str, ...]:
+    return row.example.part, row.group, _written(row.example.input), repr(row.example.votes)
 
 
 def _digest(text: str) -> str:
@@ -275,4 +275,5 @@ def _table(task: Task, chosen: list[tuple[str, list[_Row]]], facts: dict[str, in
     domains, votes = (tuple(getattr(row.example, name) for row in rows) for name in ("domain", "votes"))
     table = Rows(ids, inputs, labels, groups, domains, votes)
     split = tuple(name for name, part in chosen for _ in part)
-    return Splits(table, split, task.target, task.class_names(), facts)
+    told = {**facts, "named_raters": 1} if task.named_raters else facts
+    return Splits(table, split, task.target, task.class_names(), told)

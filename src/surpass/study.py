@@ -40,7 +40,7 @@ class Pair(Spec):
     strong: Model
     tasks: tuple[str, ...] = ()
     methods: tuple[Method | Route, ...] = ()
-    data: tuple[tuple[str, int | float | bool], ...] = ()
+    data: tuple[tuple[str, int | float | bool | str], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", _pairs(self.data))
@@ -74,7 +74,7 @@ class Study(Spec):
     tasks: tuple[Task, ...]
     pairs: tuple[Pair, ...]
     methods: tuple[Method | Route, ...] = (Soft(),)
-    data: tuple[tuple[str, int | float | bool], ...] = ()
+    data: tuple[tuple[str, int | float | bool | str], ...] = ()
     seeds: int = option(5, low=1)
     first_seed: int = option(0, low=0)
     vary: Literal["both", "data", "fit"] = "both"

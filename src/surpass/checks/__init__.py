@@ -4,25 +4,36 @@ Pure functions over artifacts; each returns a list of `Finding` and never raises
 
 | call | codes (E error, W warning, N note) |
 |---|---|
-| `check_splits` | split-overlap E W, imbalance E W, tiny-test W, surface-leak E W, surface-cues N |
-| `check_predictions` | one-class-supervisor E, -ceiling E, -student W, collapsed-seed W, saturated W, copy W |
+| `check_splits` | test-in-training E N, trained-on-labelled-rows E N, split-overlap E N, near-duplicates W N, |
+| | repeated-rows W N, conflicting-labels W N, imbalance E W, tiny-test W, surface-leak E W, surface-cues N, |
+| | phrase-leak E W N, copied-rater N |
+| `check_labels` | one-class-supervisor E, copycat-supervisor W N |
+| `check_labelling` | trained-on-labelled-rows E N |
+| `check_predictions` | one-class-supervisor E, one-class-ceiling E, one-class-student W, collapsed-seed W, same-seeds W, |
+| | saturated W, copy W |
 | `check_truncation` | truncation W |
-| `check_scores` | ceiling-below-floor E, gap-not-significant W, few-seeds W N |
+| `check_scores` | ceiling-below-floor E, gap-not-significant W, imprecise-pgr N, few-seeds W N |
 | `check_versions` | mixed-versions W |
 
 `where` is given by the caller and names what is looked at; a finding keeps only the names it depends on, so that equal
-findings about two methods of a pair are equal and can be merged.
+findings about two methods of a pair are equal and can be merged. Each code has a page in docs/guard: `pages`.
 """
 
-from surpass.checks.finding import SEVERITIES, Finding, Severity
+from surpass.checks.finding import CODES, SEVERITIES, Code, Finding, Severity
+from surpass.checks.labels import check_labelling, check_labels
 from surpass.checks.predictions import check_predictions, check_truncation
-from surpass.checks.rows import check_splits
+from surpass.checks.rows import PRECISION, check_splits
 from surpass.checks.scores import check_scores, check_versions
 
 __all__ = [
+    "CODES",
+    "PRECISION",
     "SEVERITIES",
+    "Code",
     "Finding",
     "Severity",
+    "check_labelling",
+    "check_labels",
     "check_predictions",
     "check_scores",
     "check_splits",

@@ -9,13 +9,46 @@ from typing import Literal, get_args
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the gravest first
 
+Code = Literal[
+    "ceiling-below-floor",
+    "cell-failed",
+    "collapsed-seed",
+    "conflicting-labels",
+    "copied-rater",
+    "copy",
+    "copycat-supervisor",
+    "few-seeds",
+    "gap-not-significant",
+    "imbalance",
+    "imprecise-pgr",
+    "mixed-versions",
+    "near-duplicates",
+    "one-class-ceiling",
+    "one-class-student",
+    "one-class-supervisor",
+    "phrase-leak",
+    "released-form",
+    "repeated-rows",
+    "same-seeds",
+    "saturated",
+    "split-overlap",
+    "surface-cues",
+    "surface-leak",
+    "test-in-training",
+    "tiny-test",
+    "trained-on-labelled-rows",
+    "truncation",
+]
+"""Every code; each has a page in docs/guard, and a planted and a clean case in the tests."""
+CODES: tuple[Code, ...] = get_args(Code)
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
     """One thing the guard saw.
 
     Attributes:
-        code: short and stable, such as "split-overlap".
+        code: what was seen, one of CODES.
         severity: "error" (the number means nothing), "warning" (read it with care) or "note".
         message: one sentence for a person, with the values and what to do.
         where: what it touches, as the results name it: any of task, split (a test split), weak, strong, method, stopping,
@@ -23,7 +56,7 @@ class Finding:
         evidence: the numbers behind it.
     """
 
-    code: str
+    code: Code
     severity: Severity
     message: str
     where: Mapping[str, str]

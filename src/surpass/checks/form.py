@@ -18,6 +18,8 @@ _LETTER = re.compile(r"[(\[]?[A-Ea-e1-5][)\].]?")
 _NUMBER = re.compile(r"[-+$€£]?\d[\d.,]*\s?%?")
 _LETTER_FORM = re.compile(r"\b(?:answer|option|choice)s?\b[ :]*[(\[]?[A-E1-5][)\].]?\s*$", re.IGNORECASE)
 _ENDING = re.compile(r"[:\n\t|]")
+_SPACE = re.compile(r"\s")
+_SEPARATOR = re.compile(r"[,;\n\t|]")
 _YES_NO = frozenset(("yes", "no", "true", "false"))
 
 NAMES: tuple[str, ...] = (
@@ -40,6 +42,7 @@ NAMES: tuple[str, ...] = (
     "ending is yes or no",
     "ending begins with a capital",
     "ends in 'Answer: B' style",
+    "place of the ending in a list above it",
 )
 
 
@@ -59,6 +62,14 @@ def of_inputs(inputs: Inputs) -> tuple[Values, tuple[str, ...]]:
     first, second = (describe([pair[side] for pair in inputs]) for side in (0, 1))
     parts = (("first text: ", first), ("second text: ", second), ("difference: ", first - second))
     return np.hstack([values for _, values in parts]), tuple(f"{head}{name}" for head, _ in parts for name in NAMES)
+
+
+def is_prose(inputs: Inputs) -> bool:
+    """Whether inputs are texts or pairs of texts most of which hold a space: the form of a molecule is its content."""
+    if isinstance(inputs, np.ndarray) or not len(inputs):
+        return False
+    texts = [item if isinstance(item, str) else "".join(item) for item in inputs]
+    return 2 * sum(bool(_SPACE.search(text.strip())) for text in texts) > len(texts)
 
 
 def _described(text: str) -> list[float]:
@@ -87,7 +98,14 @@ def _described(text: str) -> list[float]:
         ending.casefold().rstrip(".") in _YES_NO,
         ending[:1].isupper(),
         _LETTER_FORM.search(text) is not None,
+        _place_in_list(text, ending),
     ]
+
+
+def _place_in_list(text: str, ending: str) -> int:
+    """Return how many commas, lines and the like stand between the first mention of the ending and itself; 0: no mention."""
+    first, last = text.find(ending), text.rfind(ending)
+    return len(_SEPARATOR.findall(text, first, last)) if ending and first < last else 0
 
 
 def _kind(character: str) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from surpass.artifacts import Facts, Values
-from surpass.checks.finding import Finding, Severity, only, percent
+from surpass.checks.finding import Code, Finding, Severity, only, percent
 from surpass.metrics import checked_predictions, hard, metric
 from surpass.stats import Run
 
@@ -37,6 +37,11 @@ _TOUCHES = {
     "supervisor": ("task", "split", "weak"),
     "ceiling": ("task", "split", "strong"),
     "student": ("task", "split", "weak", "strong", "method"),
+}
+_ONE_CLASS: dict[str, Code] = {
+    "supervisor": "one-class-supervisor",
+    "ceiling": "one-class-ceiling",
+    "student": "one-class-student",
 }
 _SO = {
     "supervisor": "there is nothing to learn from it: balance the rows, or fit a better supervisor",
@@ -91,8 +96,9 @@ def check_predictions(
             found.append(_one_class(role, lost, names, at))
         found += _ruined(role, one, [bool(text) for text in lost], names, at, kind=kind)
     found += _alike(runs, where)
+    if runs:
+        found += _saturated(seen, only(where, *_TOUCHES["supervisor"]), kind=kind)
     if kind == "classification" and runs:
-        found += _saturated(seen, only(where, *_TOUCHES["supervisor"]))
         found += _copied(seen, where)
     return found
 
@@ -117,7 +123,7 @@ def _one_class(role: str, lost: Sequence[str], names: Sequence[str], at: Mapping
     which = f"seed {ruined[0]}" if len(ruined) == 1 else f"{len(ruined)} of {len(names)} seeds"
     how = next(text for text in lost if text)
     return Finding(
-        f"one-class-{role}",
+        _ONE_CLASS[role],
         severity,
         f"the {role} {how} ({which}), so {_SO[role]}.",
         {**at, "seed": ruined[0]} if len(ruined) == 1 and len(names) > 1 else dict(at),
@@ -181,13 +187,14 @@ def _alike(runs: Sequence[Run], where: Mapping[str, str]) -> Iterator[Finding]:
     )
 
 
-def _saturated(seen: Mapping[str, _Seen], at: Mapping[str, str]) -> Iterator[Finding]:
+def _saturated(seen: Mapping[str, _Seen], at: Mapping[str, str], *, kind: str) -> Iterator[Finding]:
     floor, ceiling = (float(np.mean(seen[role].scores)) for role in ("supervisor", "ceiling"))
+    measure = "R2" if kind == "regression" else "accuracy"
     if floor >= FULL:
         yield Finding(
             "saturated",
             "warning",
-            f"the supervisor already has accuracy {floor:.3f} (ceiling {ceiling:.3f}), so there is no room to gain: take a "
+            f"the supervisor already has {measure} {floor:.3f} (ceiling {ceiling:.3f}), so there is no room to gain: take a "
             "harder task or a weaker supervisor, and make sure that the label does not leak.",
             at,
             {"floor": floor, "ceiling": ceiling},

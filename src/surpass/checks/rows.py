@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-import unicodedata
-from collections.abc import Iterator, Mapping
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from surpass.artifacts import Rows, Splits
 from surpass.checks.finding import Finding, Severity, only, percent
+from surpass.checks.overlap import at_test, check_overlap, is_test
+from surpass.checks.phrases import check_phrases
+from surpass.checks.raters import check_raters
 from surpass.checks.surface import check_surface
 
-FEWEST_TEST = 200
+PRECISION = 0.07
+"""Half the width of the 95 % interval of an accuracy near .5 that is asked for when nobody asks: 196 independent rows."""
 MAJORITY = 1.1
 """A class may hold this many times its equal share: 55 % of two classes, above which Burns et al. (2023) rebalance."""
-RARE = 0.01
-"""Equal texts in so small a share of a split do not move a score; they are a note and no error."""
+_Z = 1.96
 
 
-def check_splits(splits: Splits, *, where: Mapping[str, str]) -> list[Finding]:
+def check_splits(splits: Splits, *, where: Mapping[str, str], precision: float = PRECISION) -> list[Finding]:
     """Return what makes the rows of a task doubtful; `where` names the task, and weak and strong if rows differ by pair.
 
-    Give training and evaluation rows together (`stages.joined`): overlap is looked for between all splits but two test
-    splits. Takes about a second for 4,000 texts, and looks at no more than these for leaks. Findings name a split in
+    Give training and evaluation rows together (`computing.joined`): overlap is looked for between all splits but two test
+    splits. Takes about two seconds for 4,000 texts, and looks at no more than these for leaks. Findings name a split in
     `where` when it is a test split, whose scores they touch; the message names the others.
+
+    Args:
+        splits: rows by split; training or tests may be missing.
+        where: what the findings are about.
+        precision: the half width of an accuracy's 95 % interval that the test rows should allow, in (0, 1).
 
     >>> from surpass.splits import Data, make_splits
     >>> from surpass.tasks.toy import Toy
@@ -36,71 +41,24 @@ def check_splits(splits: Splits, *, where: Mapping[str, str]) -> list[Finding]:
     """
     where = only(where, "task", "weak", "strong")
     parts = {name: splits.part(name) for name in splits.names()}
-    found = [*_overlaps(parts, where)]
+    found = check_overlap(splits, where=where)
     if splits.target != "regression":
         for name, rows in parts.items():
-            found += _imbalance(name, rows, len(splits.classes) or 2, where)
+            found += _imbalance(name, rows, splits.classes, where)
     for name, rows in parts.items():
-        found += _tiny(name, rows, where)
+        found += _tiny(name, rows, precision, where)
+    known = splits.part(*(name for name in parts if not name.startswith("shift:")))
     if splits.target != "regression":
-        known = [name for name in parts if not name.startswith("shift:")]
-        found += check_surface(splits.part(*known), where=where)
-    return found
+        found += check_surface(known, where=where)
+        found += check_phrases(known, where=where, classes=splits.classes)
+    return found + check_raters(known, where=where)
 
 
-def _is_test(name: str) -> bool:
-    return name == "test" or name.startswith("shift:")
-
-
-def _at(where: Mapping[str, str], *names: str) -> dict[str, str]:
-    """Return `where` with the test split among the names, if there is one."""
-    tests = [name for name in names if _is_test(name)]
-    return {**where, "split": tests[0]} if tests else dict(where)
-
-
-def _overlaps(parts: Mapping[str, Rows], where: Mapping[str, str]) -> Iterator[Finding]:
-    marks = {name: (rows.ids, rows.groups, _texts(rows)) for name, rows in parts.items()}
-    for first, second in itertools.combinations(parts, 2):
-        if _is_test(first) and _is_test(second):
-            continue
-        sides = zip(marks[first], marks[second], strict=True)
-        hits = np.array([[item in held for item in items] for held, items in ((set(a), b) for a, b in sides)])
-        ids, groups, texts = hits.sum(axis=1).tolist()
-        rows, n = int(hits.any(axis=0).sum()), len(parts[second])
-        if not rows:
-            continue
-        severity: Severity = "error" if ids or groups or rows > RARE * n else "note"
-        harm = "its scores are too good" if _is_test(second) else "its weak labels or stopping are not of unseen rows"
-        if severity == "note":
-            harm = "too few to move a score by much"
-        yield Finding(
-            "split-overlap",
-            severity,
-            f"'{second}' shares {rows} of its {n} rows with '{first}' ({ids} by id, {groups} by group, {texts} by text), "
-            f"{'' if severity == 'note' else 'so '}{harm}; give such rows one group in the task.",
-            _at(where, first, second),
-            {"rows": rows, "of": n, "ids": ids, "groups": groups, "texts": texts, "first": first, "second": second},
-        )
-
-
-def _texts(rows: Rows) -> list[Any]:
-    """Return each input in a form in which trifling differences are gone; anything that can be compared."""
-    if isinstance(rows.inputs, np.ndarray):
-        return [row.tobytes() for row in rows.inputs]
-    return [_plain(item) if isinstance(item, str) else tuple(map(_plain, item)) for item in rows.inputs]
-
-
-def _plain(text: str) -> str:
-    """Return prose without case, spacing and marks at its ends; a text without spaces (a molecule) as it is."""
-    if not re.search(r"\s", text.strip()):
-        return text.strip()
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip("\"'.!? ")
-
-
-def _imbalance(name: str, rows: Rows, classes: int, where: Mapping[str, str]) -> Iterator[Finding]:
-    n = len(rows)
+def _imbalance(name: str, rows: Rows, names: Sequence[str], where: Mapping[str, str]) -> Iterator[Finding]:
+    n, classes = len(rows), len(names) or 2
     counts = np.bincount(rows.labels.astype(np.int64), minlength=classes)
-    share, even = float(counts.max()) / n, 1 / classes
+    top = int(counts.argmax())
+    share, even = float(counts[top]) / n, 1 / classes
     noise = float(np.sqrt(even * (1 - even) / n))
     lacking = bool((counts == 0).any())
     if not (lacking and n >= 3 * classes) and not (share > MAJORITY * even and share - even > 3 * noise):
@@ -108,27 +66,40 @@ def _imbalance(name: str, rows: Rows, classes: int, where: Mapping[str, str]) ->
     severity: Severity = "error" if lacking and not name.startswith("shift:") else "warning"
     advice = "set balance: true, or read AUROC beside accuracy"
     if lacking:
-        advice = f"{int((counts == 0).sum())} of {classes} classes have no row; look at the labels of the task"
+        absent = ", ".join(names[i] if names else str(i) for i in np.flatnonzero(counts == 0)[:5])
+        advice = (
+            f"{int((counts == 0).sum())} of {classes} classes have no row ({absent}); look at the labels of the task"
+        )
     yield Finding(
         "imbalance",
         severity,
-        f"class {int(counts.argmax())} holds {percent(share)} of the {n} rows of '{name}', where an equal share is "
-        f"{percent(even)}, so that a model which always gives it looks good: {advice}.",
-        _at(where, name),
+        f"class {top}{f' ({names[top]})' if names else ''} holds {percent(share)} of the {n} rows of '{name}', where an "
+        f"equal share is {percent(even)}, so that a model which always gives it looks good: {advice}.",
+        at_test(where, name),
         {"share": share, "equal_share": even, "rows": n, "empty_classes": int((counts == 0).sum()), "of": name},
     )
 
 
-def _tiny(name: str, rows: Rows, where: Mapping[str, str]) -> Iterator[Finding]:
-    groups = len(set(rows.groups))
-    if not _is_test(name) or groups >= FEWEST_TEST:
+def rows_for(precision: float) -> int:
+    """Return how many independent test rows an accuracy near .5 needs for a 95 % interval of +-precision: .25 (1.96/p)^2.
+
+    >>> rows_for(0.05), rows_for(0.01)
+    (385, 9604)
+    """
+    return math.ceil(round(0.25 * (_Z / precision) ** 2, 9))
+
+
+def _tiny(name: str, rows: Rows, precision: float, where: Mapping[str, str]) -> Iterator[Finding]:
+    groups, needed = len(set(rows.groups)), rows_for(precision)
+    if not is_test(name) or groups >= needed:
         return
-    half = 1.96 * 0.5 / float(np.sqrt(groups))
+    half = _Z * 0.5 / float(np.sqrt(groups))
     yield Finding(
         "tiny-test",
         "warning",
         f"'{name}' has {groups} independent rows, so that an accuracy near .5 is known to +-{half:.3f} at best (95 %) and "
-        f"one near .9 to +-{0.6 * half:.3f}; take at least {FEWEST_TEST} (n_test), better 1,000.",
-        _at(where, name),
-        {"rows": len(rows), "independent": groups, "half_width": half},
+        f"one near .9 to +-{0.6 * half:.3f}; +-{precision:g} takes {needed:,} (n_test). What a gap or a PGR takes is told "
+        "when they are known.",
+        at_test(where, name),
+        {"rows": len(rows), "independent": groups, "half_width": half, "precision": precision, "needed": needed},
     )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from surpass.checks.finding import Finding, Severity
@@ -13,6 +13,9 @@ from surpass.metrics import METRICS
 from surpass.stats import Estimate
 
 ENOUGH_SEEDS = 5
+MOST_ROWS = 1_000_000
+PRECISION = 0.25
+"""Half the width of a PGR's interval above which the PGR is called imprecise: .5 +- .25 says "some, but not all"."""
 
 
 class Scores(Protocol):
@@ -39,6 +42,8 @@ class Scores(Protocol):
     @property
     def gap(self) -> Estimate: ...
     @property
+    def pgr(self) -> Estimate: ...
+    @property
     def seeds(self) -> int: ...
 
 
@@ -54,7 +59,16 @@ def check_scores(rows: Iterable[Scores]) -> list[Finding]:
         finding = _gap(row)
         if finding:
             found.setdefault((finding.code, *finding.where.values()), finding)
-    return [*found.values(), *_seeds(held)]
+    return [*found.values(), *_imprecise(held), *_seeds(held)]
+
+
+def rows_needed(estimate: Estimate, precision: float) -> int:
+    """Return about how many independent test rows bring an interval to +-precision: n (half width / precision)^2.
+
+    As if all of its width were noise of the test rows; what differs between seeds takes more seeds by the same factor.
+    """
+    half = (estimate.high - estimate.low) / 2
+    return math.ceil(estimate.examples * (half / precision) ** 2)
 
 
 def _gap(row: Scores) -> Finding | None:
@@ -70,7 +84,7 @@ def _gap(row: Scores) -> Finding | None:
         "low": gap.low,
         "high": gap.high,
     }
-    evidence = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    evidence: dict[str, float | int | str] = {n: value for n, value in numbers.items() if math.isfinite(value)}
     if not gap.defined:
         text = (
             f"the gap between floor and ceiling is undefined ({gap.note}), so there is no PGR: mend what the note says."
@@ -78,9 +92,11 @@ def _gap(row: Scores) -> Finding | None:
         return Finding("gap-not-significant", "warning", text, where, evidence)
     if gap.low <= 0 <= gap.high:
         text = (
-            f"{shown}, a gap of {gap} whose interval contains 0, so a PGR would be noise over noise: take more test rows "
-            "or seeds, a weaker supervisor or a stronger model."
+            f"{shown}, a gap of {gap} whose interval contains 0, so a PGR would be noise over noise: take a weaker "
+            f"supervisor or a stronger model, or more test rows and seeds{_enough(gap)}."
         )
+        if gap.value:
+            evidence["needed"] = rows_needed(gap, abs(gap.value))
         return Finding("gap-not-significant", "warning", text, where, evidence)
     if sign * gap.value < 0:
         text = (
@@ -89,6 +105,36 @@ def _gap(row: Scores) -> Finding | None:
         )
         return Finding("ceiling-below-floor", "error", text, where, evidence)
     return None
+
+
+def _enough(gap: Estimate) -> str:
+    """Return how many test rows would tell a gap from 0, when it is a number that one could have."""
+    needed = rows_needed(gap, abs(gap.value)) if gap.value else 0
+    if not gap.examples < needed <= MOST_ROWS:
+        return ""
+    return f" (about {needed:,} independent rows for a gap of this size, here {gap.examples:,})"
+
+
+def _imprecise(rows: Sequence[Scores]) -> Iterator[Finding]:
+    """Yield a note for each gap of which a method's PGR has too wide an interval, with what the widest would take."""
+    widest: dict[tuple[str, ...], Scores] = {}
+    names = ("task", "split", "weak", "strong", "stopping", "metric")
+    for row in rows:
+        if row.pgr.defined and row.pgr.high - row.pgr.low > 2 * PRECISION:
+            place = tuple(str(getattr(row, name)) for name in names)
+            known = widest.setdefault(place, row)
+            if row.pgr.high - row.pgr.low > known.pgr.high - known.pgr.low:
+                widest[place] = row
+    for place, row in widest.items():
+        half, needed = (row.pgr.high - row.pgr.low) / 2, rows_needed(row.pgr, PRECISION)
+        yield Finding(
+            "imprecise-pgr",
+            "note",
+            f"the PGR of {row.method} is {row.pgr}, that is +-{half:.2f}; +-{PRECISION:g} takes about {needed:,} independent "
+            f"test rows (here {row.pgr.examples:,}), and as many times more seeds where seeds differ.",
+            dict(zip(names, place, strict=True)),
+            {"half_width": half, "precision": PRECISION, "needed": needed, "rows": row.pgr.examples},
+        )
 
 
 def _seeds(rows: Sequence[Scores]) -> list[Finding]:

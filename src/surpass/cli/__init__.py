@@ -5,12 +5,15 @@ A new command is a click command in a module of this package and a name in the l
 
 from __future__ import annotations
 
+from surpass.cli.explain import explain
+from surpass.cli.own import audit, fit
 from surpass.cli.packaged import assets
+from surpass.cli.predict import predict
 from surpass.cli.program import main
 from surpass.cli.reading import check, compare, list_plugins, report, show
 from surpass.cli.studies import demo, plan, run
 
 __all__ = ["main"]
 
-for _command in (demo, run, plan, report, compare, check, list_plugins, show, assets):
+for _command in (demo, run, plan, report, compare, check, explain, fit, predict, audit, list_plugins, show, assets):
     main.add_command(_command)

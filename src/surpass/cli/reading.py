@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from surpass.cli.program import FAILED_STAGE, fail
 from surpass.cli.studies import write_report
 
 if TYPE_CHECKING:
+    from surpass.online import Checked
     from surpass.store import Store
     from surpass.work import Outcome
 
@@ -73,24 +75,73 @@ def _tell_gone(what: str, outcomes: list[Outcome], store: Store) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("names", nargs=-1, metavar="STUDY|[TASK]...")
+@click.option("--online", is_flag=True, help="Compare TASKs (by default all) with their data sets on the hub instead.")
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Half the width of an accuracy's 95 % interval that a STUDY's tests should allow, such as 0.02.",
+)
 @finished_store_option
 @output_options
-def check(study: str, store: Path | None, as_json: bool, quiet: bool) -> None:
+def check(
+    names: tuple[str, ...], online: bool, precision: float | None, store: Path | None, as_json: bool, quiet: bool
+) -> None:
     """Run the guard alone: on a STUDY file before it runs, or on the output folder of a finished one."""
     from surpass.inspection import findings_before, findings_of
 
-    source = Path(study)
-    found = findings_of(source, store) if source.is_dir() else findings_before(study)
+    if online:
+        _check_online(names, as_json=as_json, quiet=quiet)
+        return
+    if len(names) != 1:
+        raise click.UsageError("Give one study file or output folder, or --online and names of tasks.")
+    source = Path(names[0])
+    if source.is_dir() and precision is not None:
+        raise click.UsageError("--precision is about a study file: what finished studies have is in their intervals.")
+    asked = {} if precision is None else {"precision": precision}
+    found = findings_of(source, store) if source.is_dir() else findings_before(names[0], **asked)
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in found], indent=1, default=dict))
     elif not quiet:
         for finding in found:
             where = ", ".join(f"{name} {value}" for name, value in finding.where.items())
             click.echo(f"{finding.severity:8}{finding.code}: {finding.message}" + (f" [{where}]" if where else ""))
-        click.echo(f"{len(found)} finding{'s'[: len(found) > 1]}." if found else "The guard found nothing.")
+        count = f"{len(found)} finding{'s'[: len(found) > 1]}; what one means: surpass explain CODE."
+        click.echo(count if found else "The guard found nothing.")
     if any(finding.severity == "error" for finding in found):
         sys.exit(FAILED_STAGE)
+
+
+def _check_online(names: tuple[str, ...], *, as_json: bool, quiet: bool) -> None:
+    """Tell of each task whether its data set on the hub is what the task takes it for; exit 1 when one is not."""
+    from surpass.errors import DataError
+    from surpass.online import hub_tasks, reach, verify
+
+    tasks = hub_tasks(names)
+    try:
+        reach(tasks[0].source())
+    except DataError as error:
+        fail(str(error), FAILED_STAGE)
+    found: list[Checked] = []
+    for task in tasks:
+        found.append(verify(task))
+        if not (as_json or quiet):
+            click.echo(_online_line(found[-1]))
+    bad = sum(bool(one.problems) for one in found)
+    if as_json:
+        click.echo(json.dumps([vars(one) for one in found], indent=1))
+    elif not quiet:
+        click.echo(f"{len(found) - bad} of {len(found)} tasks fit their data sets.")
+    if bad:
+        sys.exit(FAILED_STAGE)
+
+
+def _online_line(found: Checked) -> str:
+    """Return what was found of one task, its problems and notes below it."""
+    rows = ", ".join(f"{name or 'any'} {n:,}" for name, n in found.rows.items())
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found.balance.items())
+    head = f"{'differs' if found.problems else 'ok':8}{found.task:22} {found.repo}@{found.commit[:8]}  {rows}  {shares}"
+    return "\n".join([head.rstrip(), *(f"{'':8}{text}" for text in (*found.problems, *found.notes))])
 
 
 @click.command(name="ls")
@@ -109,9 +160,16 @@ def list_plugins(what: str, name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
+    distant = [row["name"] for row in rows if row.get("source") == "hub" and not row["available"]]
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
-        click.echo(f"{row['name']:{width}}  {row['summary']}" + (f"  ({row['problem']})" if row["problem"] else ""))
+        if row["name"] not in distant:
+            click.echo(f"{row['name']:{width}}  {row['summary']}" + (f"  ({row['problem']})" if row["problem"] else ""))
+    if distant:
+        click.echo("\nFrom the Hugging Face hub, with a network the first time (surpass ls tasks NAME tells of one):")
+        click.echo(
+            textwrap.fill(", ".join(distant), 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        )
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""What predictions say beyond a score: errors inherited and corrected, calibration, effects of size, of finetuning.
+"""What predictions say beyond a score: errors inherited and corrected, calibration, effects of size, finetuning and shift.
 
 Functions of test labels and predictions alone (`surpass.stats.Run`), so that anybody can call them on numbers of their own.
 """
@@ -7,17 +7,21 @@ from surpass.diagnostics.calibration import Calibration, ReliabilityBin, calibra
 from surpass.diagnostics.errors import ErrorShares, confidence_bounds, error_shares
 from surpass.diagnostics.ladder import Climb, climb
 from surpass.diagnostics.saliency import Closed, closed
+from surpass.diagnostics.shift import Drops, can_drop, drops
 
 __all__ = [
     "Calibration",
     "Climb",
     "Closed",
+    "Drops",
     "ErrorShares",
     "ReliabilityBin",
     "calibration",
+    "can_drop",
     "climb",
     "closed",
     "confidence_bounds",
+    "drops",
     "error_shares",
     "reliability",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,19 +12,24 @@ import numpy as np
 from surpass.artifacts import Predictions, Splits, Values
 from surpass.errors import AlignmentError, DataError
 from surpass.labels.base import LabelSource, one_hot
-from surpass.tasks.base import Row, file_digest, read_rows
+from surpass.tables import Row, Table, open_table
+from surpass.tables.labels import spell
+from surpass.tables.opening import missing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class File(LabelSource):
-    """Weak labels in a CSV or JSONL file, joined to the task's rows.
+    """Weak labels in a table, joined to the task's rows.
 
     Attributes:
-        path: the file; `.csv`, or `.jsonl` with one object per line.
+        path: the table: a .csv, .tsv, .jsonl, .parquet, .arrow or .feather file (text ones also with .gz), or
+            hub:ORG/NAME[@REVISION][:CONFIG][/SPLIT].
         column: holds a class name, a class index, for two classes the probability of the second, or a number (regression).
         columns: instead of `column`: one column of probabilities per class, in the order of the task's classes.
         on: the column with the row id, or with the text when the file knows no ids (`join: text`).
         join: "id" or "text": what `on` holds.
+        encoding: of a text file.
+        strict: whether a bad line, such as one with too many cells, is an error instead of being left out.
         digest: checksum of the file, filled by `resolve`.
     """
 
@@ -34,27 +38,24 @@ class File(LabelSource):
     columns: tuple[str, ...] = ()
     on: str = "id"
     join: Literal["id", "text"] = "id"
+    encoding: str = "utf-8"
+    strict: bool = True
     digest: str = ""
 
     def resolve(self) -> File:
-        """Fill the file's checksum."""
-        return dataclasses.replace(self, digest=file_digest(self.path))
+        """Fill the table's checksum."""
+        return dataclasses.replace(self, digest=self._table().digest())
 
     def problem(self) -> str | None:
         """Return what is wrong with the path or its columns, or None."""
-        if not Path(self.path).is_file():
-            return f"label 'file': '{self.path}' is not there. Give the path of a .csv or .jsonl file."
         try:
-            first = next(read_rows(Path(self.path)), {})
+            lacking = missing(self.path) or self._table().lacking(self.on, *(self.columns or (self.column,)))
         except DataError as error:
-            return f"label 'file': {error}"
-        missing = [name for name in (self.on, *(self.columns or (self.column,))) if name not in first]
-        if missing:
-            return (
-                f"label 'file': '{self.path}' has no column {', '.join(map(repr, missing))}. "
-                f"It has {', '.join(map(repr, first)) or 'no rows'}."
-            )
-        return None
+            lacking = str(error)
+        return f"label 'file': {lacking}" if lacking else None
+
+    def _table(self) -> Table:
+        return open_table(self.path, strict=self.strict, encoding=self.encoding)
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         """Return the file's labels for the rows it knows; all rows of transfer and test must be among them."""
@@ -63,14 +64,14 @@ class File(LabelSource):
         for i, name in enumerate(wanted):
             places[name].append(i)
         values: dict[int, Values] = {}
-        for line, row in enumerate(read_rows(Path(self.path)), 1):
-            for at in places.get(str(row.get(self.on)), ()):
-                value = self._value(row, line, splits)
+        table = self._table()
+        for number, row in table.rows():
+            name = str(row.get(self.on))
+            for at in places.get(name) or places.get(name.strip(), []):
+                where = f"label 'file': {table.place(number)}"
+                value = self._value(row, where, splits)
                 if not np.array_equal(values.setdefault(at, value), value):
-                    raise DataError(
-                        f"label 'file': line {line + 1} of '{self.path}' labels {row[self.on]!r} again, with another value. "
-                        "Keep one label per row."
-                    )
+                    raise DataError(f"{where} labels {name!r} again, with another value. Keep one label per row.")
         for name in ("transfer", "test"):
             absent = [i for i, split in enumerate(splits.split) if split == name and i not in values]
             if absent:
@@ -82,12 +83,11 @@ class File(LabelSource):
         ids, split = (tuple(column[i] for i in rows) for column in (splits.rows.ids, splits.split))
         return Predictions(ids, split, np.stack([values[i] for i in rows]))
 
-    def _value(self, row: Row, line: int, splits: Splits) -> Values:
+    def _value(self, row: Row, where: str, splits: Splits) -> Values:
         """Return one row's label as probabilities, (C,), or as a number, (1,)."""
-        where = f"label 'file': line {line + 1} of '{self.path}'"
         classes = splits.classes
         cells = [row.get(name) for name in self.columns or (self.column,)]
-        text = str(cells[0]).strip()
+        text = str(cells[0]).strip() if str(cells[0]).strip() in classes else spell(cells[0])
         if not self.columns and text in classes:
             return one_hot(classes.index(text), len(classes))
         try:

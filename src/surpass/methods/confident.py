@@ -9,8 +9,9 @@ found that it helps only for weak labels near 60 % accuracy; safety-research/aut
 `train_only_on_confident_labels`, which keeps p > 0.75 or p < 0.25; keven980716/weak-to-strong-deception has 0.75 too.
 
 What differs: a row at the threshold is kept; the share of a class is rounded up, so that no class vanishes; for more than
-two classes the same rule reads the largest probability, which is at least 1/C. Rows of ground truth stay. The threshold
-(or share) is the only parameter; threshold 0 and share 1 are `soft`.
+two classes the same rule reads the largest probability, and by default the threshold is half way from chance, 1/C, to 1, as
+0.75 is for two (ten classes at 0.75 may keep no row). Rows of ground truth stay. The threshold (or share) is the only
+parameter; threshold 0 and share 1 are `soft`.
 """
 
 from __future__ import annotations
@@ -26,18 +27,17 @@ from surpass.methods._selection import best, those
 from surpass.methods.base import Given, Method
 from surpass.spec import option
 
-DEFAULT_THRESHOLD = 0.75
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Confident(Method):
     """Weak labels that are sure enough; give a threshold or a share.
 
     Attributes:
-        threshold: least probability of the weak class; 0.75 when neither option is given.
+        threshold: least probability of the weak class; (1 + 1/C) / 2 when neither option is given, 0.75 for two classes.
         share: of each weak class, the surest of which are kept.
     """
 
+    version: ClassVar[int] = 2  # 1 had 0.75 for any number of classes
     neutral: ClassVar[dict[str, Any]] = {"threshold": 0.0, "share": None}
 
     threshold: float | None = option(None, low=0.0, high=1.0)
@@ -56,4 +56,5 @@ class Confident(Method):
         confidence = weak.values.max(axis=1)
         if self.share is not None:
             return best(weak, confidence, self.share, weak.values.argmax(axis=1))
-        return those(weak, confidence >= (DEFAULT_THRESHOLD if self.threshold is None else self.threshold))
+        halfway = (1 + 1 / weak.values.shape[1]) / 2
+        return those(weak, confidence >= (halfway if self.threshold is None else self.threshold))

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surpass.artifacts import Targets, Values
+from surpass.artifacts import Inputs, Targets, Values, candidates
 from surpass.errors import SpecError
 from surpass.models import _backbone, _lower
 from surpass.models._backbone import Backbone, Batch
 from surpass.models._lower import Rows
+from surpass.models._preference import Score
 from surpass.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Shape:
     alpha: float
     columns: int
     max_length: int
+    preference: bool = False
     skip_lower: bool = True
 
 
@@ -46,6 +48,9 @@ class Classifier(nn.Module):
     The head has no bias and starts at zero: every class starts equally probable, whatever the pretrained model thinks of
     its own tokens, so a seed stands for the order of the data and the adapters' start and for nothing else. `start_head`
     gives it another start, which takes nothing from the seed either.
+
+    A row of a preference is two texts, which go through the backbone in one batch. Its state is the difference of theirs, the
+    first to the second, and its head the score of one text (`_preference.py`).
     """
 
     backbone: Backbone
@@ -59,19 +64,27 @@ class Classifier(nn.Module):
         self.depth = _depth(backbone, shape)
         self.skips = shape.skip_lower and _lower.can_skip(backbone, self.depth)
         self.body, self.upper = _body(backbone, shape, self.depth, skips=self.skips)
-        self.head = nn.Linear(backbone.width, shape.columns, bias=False, device=backbone.device)
+        self.head: nn.Linear = (
+            Score(backbone.width, backbone.device)
+            if shape.preference
+            else nn.Linear(backbone.width, shape.columns, bias=False, device=backbone.device)
+        )
         nn.init.zeros_(self.head.weight)
 
     def train(self, mode: bool = True) -> Classifier:
         """Stay in evaluation mode: a dropout mask would depend on how a step is cut into micro-batches."""
         return super().train(False)
 
-    def prepare(self, inputs: Any, runtime: Runtime, *, keep: bool) -> Rows:
+    def prepare(self, inputs: Inputs, runtime: Runtime, *, keep: bool) -> Rows:
         """Return rows ready for this model; `keep` computes and keeps the output of the lower layers."""
+        if self.shape.preference and not isinstance(inputs, np.ndarray):
+            first, second = candidates(inputs)
+            inputs = (*first, *second)
         tokens = _backbone.tokenize(self.backbone, inputs, self.shape.max_length)
+        found = Rows(tokens, self.backbone.device)
         if keep and self.skips:
-            return _lower.prepare(self.backbone, tokens, self.depth, runtime)
-        return Rows(tokens, self.backbone.device)
+            found = _lower.prepare(self.backbone, tokens, self.depth, runtime)
+        return dataclasses.replace(found, sides=1 + self.shape.preference)
 
     def hidden(self, batch: Batch, states: Tensor | None) -> Tensor:
         """Return what the body makes of every token, (b, tokens, width); `states`: of the lower layers when known."""
@@ -85,8 +98,15 @@ class Classifier(nn.Module):
         return found
 
     def pooled(self, batch: Batch, states: Tensor | None) -> Tensor:
-        """Return the pooled hidden state, (b, width) fp32; `states` is the output of the lower layers when known."""
-        return _backbone.pool(self.hidden(batch, states), batch["attention_mask"], self.pool)
+        """Return the pooled hidden state of each row, (b, width) fp32, of a preference the difference of its candidates'.
+
+        `states` is the output of the lower layers when known.
+        """
+        found = _backbone.pool(self.hidden(batch, states), batch["attention_mask"], self.pool)
+        if not self.shape.preference:
+            return found
+        first, second = found.chunk(2)
+        return first - second
 
     def forward(self, batch: Batch, states: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return logits (b, C) and the pooled state under the head (b, width)."""
@@ -96,9 +116,9 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def states(self, rows: Rows, runtime: Runtime) -> Tensor:
         """Return the pooled states of all rows, (n, width) fp32, in their order."""
-        found = torch.zeros(len(rows.tokens.ids), self.backbone.width, device=self.backbone.device)
+        found = torch.zeros(len(rows), self.backbone.width, device=self.backbone.device)
         budget = _backbone.forward_budget(runtime, self.backbone.device)
-        for chosen in _backbone.batches(rows.tokens.lengths, budget):
+        for chosen in _backbone.batches(rows.lengths, budget):
             found[chosen] = self.pooled(*rows.batch(chosen))
         return found
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from surpass.artifacts import Facts, Inputs, Values
+from surpass.models._preference import Score
 from surpass.models._steps import Goal, StepLoss, outputs, readings
 from surpass.models.base import Work
 from surpass.runtime import Runtime
@@ -46,8 +47,12 @@ class Head:
         """Write scale and weights with joblib."""
         from surpass.models.probe import save_head
 
-        state = (self.layer.weight.detach().numpy().T, self.layer.bias.detach().numpy())
-        save_head(folder, (self.scale, *state, "regression" if self.squared else "classification"))
+        matrix = self.layer.weight.detach().numpy().T
+        if isinstance(self.layer, Score):
+            matrix, bias = np.hstack([np.zeros_like(matrix), matrix]), np.zeros(2)
+        else:
+            bias = self.layer.bias.detach().numpy()
+        save_head(folder, (self.scale, matrix, bias, "regression" if self.squared else "classification"))
 
 
 def train(probe: Probe, work: Work, scale: Any, runtime: Runtime) -> Head:
@@ -55,23 +60,25 @@ def train(probe: Probe, work: Work, scale: Any, runtime: Runtime) -> Head:
     vectors = torch.tensor(scale(work.inputs), dtype=torch.float32)
     goal = Goal.of(work.targets, work.target)
     with torch.random.fork_rng(devices=[]):
-        head = Head(scale, torch.nn.Linear(vectors.shape[1], work.classes), goal.squared, {})
+        width = vectors.shape[1]
+        layer = Score(width) if work.target == "preference" else torch.nn.Linear(width, work.classes)
+        head = Head(scale, layer, goal.squared, {})
         torch.manual_seed(work.seed)
-        companion = work.method.companion(vectors.shape[1], goal.columns.shape[1])
+        companion = work.method.companion(width, goal.columns.shape[1])
     with torch.no_grad():
-        head.layer.weight.zero_()
-        head.layer.bias.zero_()
+        for parameter in layer.parameters():
+            parameter.zero_()
     n, size = len(vectors), probe.batch_size
     total = probe.epochs * -(-n // size)
     loss = StepLoss(goal, work.method, size, total, companion)
-    trained = [*head.layer.parameters(), *(companion.parameters() if companion else ())]
+    trained = [*layer.parameters(), *(companion.parameters() if companion else ())]
     optimizer = torch.optim.Adam(trained, lr=probe.lr, fused=True)
     watch = head.scaled(work.watch)
     wanted, seen, rng = readings(total, probe.points), [], np.random.default_rng(work.seed)
     value = 0.0
     for _ in range(probe.epochs):
         for drawn in torch.split(torch.tensor(rng.permutation(n)), size):
-            value = _step(head.layer, vectors, drawn, loss, optimizer, probe)
+            value = _step(layer, vectors, drawn, loss, optimizer, probe)
             if loss.step in wanted:
                 seen.append(head.read(watch))
     head.steps, head.watched, head.facts = wanted, np.stack(seen), {"train_loss": value}

@@ -11,7 +11,7 @@ with targets, weights and penalty of its own; the x_i are the same for all. So i
 and, with c = 1/C for C > 4, is near it for more. With H = L L' and u = L'W a head has scores Z u, Z = X L'^-1, and a
 curvature near I; so L-BFGS needs few steps, and none of the heads a factor of its own. The penalty needs no W either:
 l2 ||W||^2 = ||u||^2 - c ||Z u||^2 / n. A column 1/sqrt(c) of Z carries the bias, on which this identity leaves no penalty,
-since the columns of X have mean 0.
+since the columns of X have mean 0. Heads without a bias, whose X need no such mean, have a column of zeros there.
 
 Heads move through a block of `WIDTH` lines, one for each column of W: one that is done makes room for the next. All products
 are of whole blocks, whoever is in them, so that the bits of a head do not depend on its neighbours: which heads a run
@@ -72,26 +72,27 @@ class Table:
     curvature: float
 
     @classmethod
-    def of(cls, vectors: Values, gram: Values, l2: float, free: int) -> Table:
-        """Return the table for features (n, d) of mean 0, their products (d, d), a penalty and a number of columns."""
+    def of(cls, vectors: Values, gram: Values, l2: float, free: int, *, bias: bool) -> Table:
+        """Return the table for features (n, d), their products (d, d), a penalty and a number of columns."""
         (n, d), curvature = vectors.shape, 1 / max(4, free)
         bound = gram * (curvature / n)
         bound[np.diag_indices_from(bound)] += l2
         factor = cholesky(bound, lower=True, overwrite_a=True, check_finite=False)
         z = np.empty((n, d + 1))
         z[:, :-1] = solve_triangular(factor, vectors.T, lower=True, check_finite=False).T
-        z[:, -1] = curvature**-0.5
+        z[:, -1] = curvature**-0.5 if bias else 0.0
         return cls(z, factor, curvature)
 
 
-def solve(vectors: Values, problems: Sequence[Problem]) -> list[Head | None]:
+def solve(vectors: Values, problems: Sequence[Problem], *, bias: bool = True) -> list[Head | None]:
     """Return weights and biases per head, None for one that did not converge.
 
     A head with less than 1 / `FEW` of the rows has a table of its own: the bound over all rows says little of its curvature.
 
     Args:
-        vectors: (n, d) with columns of mean 0.
+        vectors: (n, d), with columns of mean 0 where heads have a bias.
         problems: heads over rows of these, of any mixture of penalties and numbers of classes.
+        bias: whether the heads have one; without, theirs are 0.
     """
     n, tables, found = len(vectors), dict[bytes, list[int]](), dict[int, Head | None]()
     for i, problem in enumerate(problems):
@@ -99,16 +100,16 @@ def solve(vectors: Values, problems: Sequence[Problem]) -> list[Head | None]:
     for few, mine in tables.items():
         heads = [problems[i] for i in mine]
         if not few:
-            found.update(zip(mine, _solve(vectors, heads), strict=True))
+            found.update(zip(mine, _solve(vectors, heads, bias=bias), strict=True))
             continue
         own = vectors[heads[0].rows]
-        middle, rows = own.mean(axis=0), np.arange(len(own))
-        solved = _solve(own - middle, [dataclasses.replace(head, rows=rows) for head in heads])
+        middle, rows = own.mean(axis=0) * bias, np.arange(len(own))
+        solved = _solve(own - middle, [dataclasses.replace(head, rows=rows) for head in heads], bias=bias)
         found.update((i, head and (head[0], head[1] - middle @ head[0])) for i, head in zip(mine, solved, strict=True))
     return [found[i] for i in range(len(problems))]
 
 
-def _solve(vectors: Values, problems: Sequence[Problem]) -> list[Head | None]:
+def _solve(vectors: Values, problems: Sequence[Problem], *, bias: bool) -> list[Head | None]:
     n, d = vectors.shape
     basis = None
     if n < d:  # heads live in the span of the rows, so coordinates in it are enough
@@ -118,7 +119,7 @@ def _solve(vectors: Values, problems: Sequence[Problem]) -> list[Head | None]:
     found: list[Head | None] = [None] * len(problems)
     for l2, free in dict.fromkeys((problem.l2, problem.free) for problem in problems):
         mine = [i for i, problem in enumerate(problems) if (problem.l2, problem.free) == (l2, free)]
-        heads = _Pool(Table.of(vectors, gram, l2, free), free).run([problems[i] for i in mine])
+        heads = _Pool(Table.of(vectors, gram, l2, free, bias=bias), free).run([problems[i] for i in mine])
         for i, head in zip(mine, heads, strict=True):
             found[i] = (basis @ head[0], head[1]) if head and basis is not None else head
     return found

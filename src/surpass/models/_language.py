@@ -178,12 +178,15 @@ class LanguageTrainer(_trainer.StepTrainer):
 def tune(model: Classifier, rows: Rows, plan: _trainer.Plan, runtime: Runtime) -> Facts:
     """Train what the model trains, but its head, on the rows' next tokens; `plan.epochs` passes with a schedule of their own.
 
+    Each candidate of a preference is a text of its own.
+
     Returns:
         `language_loss_start` and `language_loss`: mean loss per token, in nats, of the first and last tenth of the steps.
     """
     plan = dataclasses.replace(plan, dropout=0.0, ema=None, l2_sp=0.0)
     body = model.body.get_base_model() if hasattr(model.body, "get_base_model") else model.body
     output = OutputMap(model.backbone, runtime, body.get_input_embeddings())
+    rows = rows.texts()
     loss = TokenLoss(output, _trainer.steps(rows, plan))
     losses = _trainer.run(LanguageTrainer, model, rows, loss, plan=plan, runtime=runtime)
     return {"language_loss_start": _trainer.tenth(losses), "language_loss": _trainer.tenth(losses[::-1])}

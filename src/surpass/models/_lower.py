@@ -16,6 +16,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -32,23 +33,46 @@ SAME = 1e-2  # of the largest state: far above the rounding of bf16, far below a
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Rows ready for a model: tokens, and what the frozen lower layers make of them when that is kept."""
+    """Rows ready for a model: tokens, and what the frozen lower layers make of them when that is kept.
+
+    `sides` is the number of texts of a row, 2 for preferences: first the first candidates of all rows, then the second ones.
+    """
 
     tokens: Tokens
     device: torch.device
     states: tuple[Tensor, ...] | None = None
+    sides: int = 1
+
+    def __len__(self) -> int:
+        return len(self.tokens.ids) // self.sides
+
+    @property
+    def lengths(self) -> np.ndarray[Any, Any]:
+        """Tokens of each row, padding of its own texts included, (n,)."""
+        longest: np.ndarray[Any, Any] = self.tokens.lengths.reshape(self.sides, -1).max(axis=0) * self.sides
+        return longest
+
+    def texts(self) -> Rows:
+        """Return every text as a row of its own."""
+        return dataclasses.replace(self, sides=1)
+
+    def _of(self, rows: Sequence[int]) -> list[int]:
+        """Return where the texts of the rows are."""
+        return [side * len(self) + i for side in range(self.sides) for i in rows]
 
     def batch(self, rows: Sequence[int]) -> tuple[Batch, Tensor | None]:
-        """Return the padded batch, and its states (b, tokens, width) when they are kept."""
-        batch = self.tokens.batch(rows, self.device)
+        """Return the padded batch of b texts, and its states (b, tokens, width) when they are kept."""
+        texts = self._of(rows)
+        batch = self.tokens.batch(texts, self.device)
         if self.states is None:
             return batch, None
-        return batch, pad_sequence([self.states[i] for i in rows], batch_first=True)
+        return batch, pad_sequence([self.states[i] for i in texts], batch_first=True)
 
     def take(self, rows: Sequence[int]) -> Rows:
         """Return the rows at the given positions, with their states."""
-        states = None if self.states is None else tuple(self.states[i] for i in rows)
-        return Rows(self.tokens.take(rows), self.device, states)
+        texts = self._of(rows)
+        states = None if self.states is None else tuple(self.states[i] for i in texts)
+        return Rows(self.tokens.take(texts), self.device, states, self.sides)
 
 
 def autocast(backbone: Backbone) -> contextlib.AbstractContextManager[Any]:

@@ -112,15 +112,15 @@ class StepTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
     def __init__(self, *, model: Classifier, rows: Rows, loss: Any, plan: Plan, runtime: Runtime, **kwargs: Any):
         """Take rows and loss, a StepLoss or what else `accumulate` reads; `kwargs` are Trainer's own."""
         self.rows, self.step_loss, self.plan, self.runtime = rows, loss, plan, runtime
-        self.lengths = rows.tokens.lengths
+        self.lengths = rows.lengths
         self.losses: list[float] = []
         self.noise = torch.Generator(device=model.backbone.device).manual_seed(plan.seed)
         body = [p for p in model.body.parameters() if p.requires_grad] if plan.l2_sp else []
         self.starts = [(p, p.detach().clone()) for p in body]
-        super().__init__(model=model, train_dataset=range(len(rows.tokens.ids)), data_collator=_collate, **kwargs)
+        super().__init__(model=model, train_dataset=range(len(rows)), data_collator=_collate, **kwargs)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return _Shuffled(len(self.rows.tokens.ids), self.plan.seed)
+        return _Shuffled(len(self.rows), self.plan.seed)
 
     def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
         """Accumulate the gradient of one step and return its loss."""
@@ -214,7 +214,7 @@ def train(
 
 def steps(rows: Rows, plan: Plan) -> int:
     """Return the optimizer steps of a training; the last of an epoch takes the rows that are left."""
-    return plan.epochs * math.ceil(len(rows.tokens.ids) / plan.batch_size)
+    return plan.epochs * math.ceil(len(rows) / plan.batch_size)
 
 
 def tenth(losses: list[float]) -> float:

@@ -8,6 +8,10 @@ A student may start otherwise, all off unless asked for: `generative` finetuning
 2312.09390, section 5.2.2), the linear `probe` as its head before everything trains (LP-FT: Kumar et al. 2022, arXiv
 2202.10054), a pull back to where it started (L2-SP: Li, Grandvalet & Davoine 2018, arXiv 1802.01483), averaged weights.
 Supervisor, student and ceiling that are one spec start alike.
+
+Both candidates of a preference go through the model in the same step, and the head is one score: the logit of "first" over
+"second" is s(first) - s(second) (Bradley & Terry 1952; Burns et al. 2023, appendix A.3). Methods see the difference of the
+candidates' states as the pooled state of a row.
 """
 
 from __future__ import annotations
@@ -51,21 +55,21 @@ class HF(Model):
         dropout: share of the pooled state that is zeroed while training; the backbone's own layers have none.
         generative: epochs of next-token loss on the training rows' texts before the head trains, on the parameters that
             `tune` names and with the same options, but a schedule of its own; decoders only. A map to the vocabulary
-            that is not the embeddings stays frozen.
+            that is not the embeddings stays frozen. Each candidate of a preference is a text of its own.
         head: what the head starts as: "zero", or "probe", the exact linear probe of the targets on the pooled states as
             they are before training (after `generative`), without bias as the head is.
         ema: decay d of an average of the trained weights after each step, with weights d^(steps ago) that sum to 1; what is
             predicted, saved and read comes from it. None keeps the last weights.
         l2_sp: the loss of a step has l2_sp / 2 * ||w - w_start||^2 added over what trains of the backbone or its adapters,
             once however the step is cut; w_start is where training on the targets starts. It passes through Adam.
-        max_length: tokens per row; longer rows are truncated and counted.
+        max_length: tokens per row, and per candidate of a preference; longer ones are truncated and counted.
         precision: of frozen weights and matrix products; what trains is kept in fp32. "auto" is settled by `resolve`.
         points: readings of the watched rows, evenly spaced, the end included.
         digest: identity of the backbone's files, filled by `resolve`.
     """
 
     inputs: ClassVar[frozenset[str]] = frozenset({"text", "pair"})
-    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression"})
+    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
 
     backbone: str
     tune: Literal["full", "lora", "top"] = "full"
@@ -163,7 +167,8 @@ class HF(Model):
         if len(work.inputs) == 0:
             raise DataError("model 'hf' was given no rows to train on. Raise n_transfer, or let the method keep rows.")
         backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime)
-        model = _trainer.seeded(lambda: _classifier.Classifier(backbone, self._shape(work.classes)), work.seed)
+        shape = self._shape(work.classes, preference=work.target == "preference")
+        model = _trainer.seeded(lambda: _classifier.Classifier(backbone, shape), work.seed)
         rows = model.prepare(work.inputs, runtime, keep=True)
         watch = model.prepare(work.watch, runtime, keep=True)
         targets, mean, spread = _standardized(work)
@@ -196,11 +201,11 @@ class HF(Model):
             },
         )
 
-    def _shape(self, columns: int) -> Any:
+    def _shape(self, columns: int, *, preference: bool = False) -> Any:
         from surpass.models._classifier import Shape
 
         names = ("tune", "layers", "pool", "rank", "alpha", "max_length")
-        return Shape(columns=columns, **{name: getattr(self, name) for name in names})
+        return Shape(columns=columns, preference=preference, **{name: getattr(self, name) for name in names})
 
     def _plan(self, seed: int) -> Any:
         from surpass.models._trainer import Plan

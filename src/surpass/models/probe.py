@@ -9,6 +9,10 @@ whose penalty is per row, so that `l2` means the same for any number of rows; b 
 that of the log odds. "exact" solves this convex problem, for all heads over the same rows at once (`_joint.py`); "adam"
 follows the linear-probe study of Burns et al. 2023 (arXiv 2312.09390, appendix D.2: Adam, lr 1e-3, batch 128, 200 epochs),
 on numbers brought to mean 0 and spread 1, and serves methods with a loss of their own.
+
+A preference's features are differences of its candidates, and its head is the score of one candidate (`_preference.py`):
+W is one vector, there is no bias, and features are divided by their root mean square about 0, so that swapped candidates
+have swapped probabilities whichever of the two were called the first in training.
 """
 
 from __future__ import annotations
@@ -53,7 +57,7 @@ class Probe(Model):
 
     version: ClassVar[int] = 2
     inputs: ClassVar[frozenset[str]] = frozenset({"text", "pair"})
-    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression"})
+    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
     reads_features: ClassVar[bool] = True
 
     backbone: str
@@ -116,12 +120,13 @@ class Probe(Model):
     def fit_all(cls, jobs: Iterable[tuple[Self, Work]], runtime: Runtime) -> list[Fitted | Exception]:
         """Return the fitted head of each job, or its error; the bits of a head do not depend on the other jobs."""
         found: dict[int, Fitted | Exception] = {}
-        tables: dict[int | None, _Table] = {}
+        tables: dict[tuple[int | None, bool], _Table] = {}
         for i, (probe, work) in enumerate(jobs):
             try:
-                if probe.first not in tables:
-                    tables[probe.first] = _Table.of(work, probe.first)
-                table = tables[probe.first]
+                key = probe.first, work.target == "preference"
+                if key not in tables:
+                    tables[key] = _Table.of(work, probe.first)
+                table = tables[key]
                 table.check(work)
                 if probe.solver == "adam":
                     found[i] = probe._trained(work, table.scale, runtime)
@@ -142,7 +147,8 @@ class Probe(Model):
         from surpass.models._head import train
 
         if work.target != "regression":
-            both = work.targets.values.shape[1] == 2  # W_0 = -W_1 = half of the odds' vector: half of its penalty
+            # Of two classes W_0 = -W_1 = half of the odds' vector: half of its penalty. A preference has that vector alone.
+            both = work.target == "classification" and work.targets.values.shape[1] == 2
             return train(dataclasses.replace(self, l2=2 * self.l2) if both else self, work, scale, runtime)
         values, weight = work.targets.values, work.targets.weight
         mean = np.average(values, axis=0, weights=weight)
@@ -159,16 +165,20 @@ class Probe(Model):
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Standardization of the first columns by the rows of the training split; a constant column stays 0."""
+    """Standardization of the first columns by the rows of the training split; a constant column stays 0.
+
+    A preference's differences keep their mean: `mean` is 0, and `deviation` that from 0.
+    """
 
     mean: Values
     deviation: Values
 
     @classmethod
-    def of(cls, vectors: Values) -> Scale:
+    def of(cls, vectors: Values, *, centred: bool = True) -> Scale:
         """Return the scale of the training rows."""
-        deviation = vectors.std(axis=0)
-        return cls(vectors.mean(axis=0), np.where(deviation > 1e-12, deviation, 1.0))
+        mean = vectors.mean(axis=0) if centred else np.zeros(vectors.shape[1])
+        deviation = vectors.std(axis=0) if centred else np.sqrt(np.square(vectors).mean(axis=0))
+        return cls(mean, np.where(deviation > 1e-12, deviation, 1.0))
 
     def __call__(self, vectors: Any) -> Values:
         """Return standardized vectors, (n, as many columns as the scale has)."""
@@ -188,14 +198,15 @@ class _Logistic:
 
     @classmethod
     def of(cls, work: Work, l2: float) -> _Logistic:
-        """Return the head of a work; rows of weight 0 are left out, and classes that no row left has.
+        """Return the head of a work; rows of weight 0 are left out, and classes that no row left has, but of preferences.
 
         Raises:
             DataError: there are fewer than two classes.
         """
         values, weight = work.targets.values, work.targets.weight
         used = weight > 0
-        present = np.flatnonzero((values[used] > 0).any(axis=0))
+        preference = work.target == "preference"  # a score learns from labels that all name the first candidate, too
+        present = np.flatnonzero((values[used] > 0).any(axis=0) | preference)
         if len(present) < 2:
             raise _one_class(values)
         rows = np.arange(len(values)) if work.reference is None or work.kept is None else work.kept
@@ -210,6 +221,7 @@ class _Table:
     reference: Any
     scale: Scale
     vectors: Values
+    bias: bool
     waiting: dict[int, _Logistic]
 
     @classmethod
@@ -218,13 +230,14 @@ class _Table:
         reference = np.asarray(work.inputs if work.reference is None else work.reference)
         if first is not None and first > reference.shape[1]:
             raise DataError(f"first={first}, but the features have {reference.shape[1]} columns. Lower it.")
-        scale = Scale.of(np.asarray(reference[:, :first], dtype=np.float64))
-        return cls(reference, scale, scale(reference), {})
+        bias = work.target != "preference"
+        scale = Scale.of(np.asarray(reference[:, :first], dtype=np.float64), centred=bias)
+        return cls(reference, scale, scale(reference), bias, {})
 
     def check(self, work: Work) -> None:
         """Refuse labels of one class, and work over other rows than the table's."""
         values = work.targets.values
-        if work.target != "regression" and (values > 0).any(axis=0).sum() < 2:
+        if work.target == "classification" and (values > 0).any(axis=0).sum() < 2:
             raise _one_class(values)
         reference = work.inputs if work.reference is None else work.reference
         if reference is not self.reference and not np.array_equal(np.asarray(reference), self.reference):
@@ -236,13 +249,22 @@ class _Table:
 
         able = {i: head for i, head in self.waiting.items() if head.l2 >= LEAST_PENALTY}
         problems = [Problem(head.rows, head.values, head.weight, head.l2) for head in able.values()]
-        jointly = dict(zip(able, solve(self.vectors, problems), strict=True))
+        jointly = dict(zip(able, solve(self.vectors, problems, bias=self.bias), strict=True))
         found: dict[int, Fitted] = {}
         for i, head in self.waiting.items():
             matrix, bias = np.zeros((self.vectors.shape[1], head.classes)), np.full(head.classes, -np.inf)
-            matrix[:, head.present], bias[head.present] = jointly.get(i) or _logistic(self.vectors[head.rows], head)
+            matrix[:, head.present], bias[head.present] = jointly.get(i) or self._alone(head)
             found[i] = Solved((self.scale, matrix, bias, "classification"), _predict, {})
         return found
+
+    def _alone(self, head: _Logistic) -> tuple[Values, Values]:
+        vectors = self.vectors[head.rows]
+        if self.bias:
+            return _logistic(vectors, head)
+        from surpass.models._linear import score
+
+        weights = score(vectors, head.values, head.weight, head.l2)
+        return np.stack([np.zeros_like(weights), weights], axis=1), np.zeros(2)
 
 
 def _one_class(values: Values) -> DataError:

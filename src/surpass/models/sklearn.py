@@ -1,23 +1,31 @@
-"""Any scikit-learn estimator, on TF-IDF of texts or on vectors, fitted to soft targets exactly.
+"""Any scikit-learn estimator, on numbers made of texts, molecules, images or vectors, fitted to soft targets exactly.
 
 A row with probabilities (p_1, ..., p_C) enters the fit once per class c with weight p_c, which for a log-loss estimator is
 the cross-entropy on soft targets itself.
+
+A preference is a row of differences d = phi(first) - phi(second). It enters twice, as (d, p) and as (-d, 1 - p), with half
+the weight each, and is predicted by (f(d) + 1 - f(-d)) / 2: swapped candidates have swapped probabilities, whatever the
+estimator. Of a logistic regression this is the model of Bradley & Terry (1952) with the same penalty: its intercept is 0.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import inspect
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from surpass.artifacts import Inputs, Values
+from surpass.artifacts import Array, Inputs, Values, candidates
 from surpass.errors import DataError, IncompatibleError
 from surpass.models.base import Model, Solved, Work
 from surpass.runtime import Runtime
 from surpass.spec import option
+
+OF_TEXTS = ("tfidf", "chars", "descriptors", "morgan")
+OF_MOLECULES = ("descriptors", "morgan")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,21 +34,35 @@ class Sklearn(Model):
 
     Attributes:
         estimator: import path of the class; it must take `sample_weight` in `fit`.
-        features: "tfidf" for texts, "none" for vectors.
-        ngrams: longest word n-gram of TF-IDF.
+        features: of texts "tfidf" (word n-grams) or "chars" (n-grams of characters within words, case kept); of molecules in
+            SMILES "descriptors" (ten numbers of rdkit, standardized: weight, logP, polar surface, ...) or "morgan"
+            (fingerprints of radius 2, 2,048 bits); of vectors and images "none" (as they are) or "standard" (mean 0 and
+            spread 1 over the training rows, which linear models need where units differ). Bytes, as of images, become 0 to 1.
+        ngrams: longest n-gram of "tfidf" (words) and "chars" (characters, where 3 to 5 are usual).
+        shrink: images are averaged over blocks of `shrink` x `shrink` pixels first.
         params: (name, value) pairs for the estimator's constructor.
     """
 
-    inputs: ClassVar[frozenset[str]] = frozenset({"text", "pair", "vector"})
-    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression"})
+    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
 
     estimator: str = "sklearn.linear_model.LogisticRegression"
-    features: Literal["tfidf", "none"] = "tfidf"
+    features: Literal["tfidf", "chars", "descriptors", "morgan", "none", "standard"] = "tfidf"
     ngrams: int = option(2, low=1, high=5)
+    shrink: int = option(1, low=1)
     params: tuple[tuple[str, str | int | float | bool | None], ...] = ()
 
+    @property
+    def inputs(self) -> frozenset[str]:  # type: ignore[override]  # here it depends on an option
+        """What the features are made of."""
+        return frozenset({"text", "pair"} if self.features in OF_TEXTS else {"vector", "image"})
+
     def problem(self) -> str | None:
-        """Return why the estimator cannot be had, or None; the default one is not looked up."""
+        """Return why features or estimator cannot be had, or None; the default ones are not looked up."""
+        if self.features in OF_MOLECULES and importlib.util.find_spec("rdkit") is None:
+            return (
+                f"package 'rdkit' is not installed, but features '{self.features}' needs it. "
+                "pip install 'surpass[molecules]'"
+            )
         if self.estimator == "sklearn.linear_model.LogisticRegression" and not self.params:
             return None
         try:
@@ -58,26 +80,36 @@ class Sklearn(Model):
         """Return the features and the estimator's class name."""
         name = self.estimator.rpartition(".")[2]
         given = [f"{k}={v}" for k, v in self.params]
-        if self.ngrams != 2 and self.features == "tfidf":
+        if self.ngrams != 2 and self.features in ("tfidf", "chars"):
             given.append(f"ngrams={self.ngrams}")
+        given += [f"shrink={self.shrink}"] if self.shrink > 1 else []
         name += f"({', '.join(given)})" if given else ""
-        return f"tfidf {name}" if self.features == "tfidf" else name
+        return name if self.features == "none" else f"{self.features} {name}"
 
     def fit(self, work: Work, runtime: Runtime) -> Solved:
         """Return the fitted estimator.
 
         Raises:
-            DataError: the targets name one class only.
-            IncompatibleError: features "tfidf" on vectors, or "none" on texts.
+            DataError: the targets name one class only, or a text is no molecule though the features need one.
+            IncompatibleError: features of texts on vectors or the other way round, or `shrink` does not divide the image.
         """
-        estimator = self._build(work.seed)
-        vectorizer = self._vectorizer(work.inputs)
-        matrix = vectorizer.fit_transform(_texts(work.inputs)) if vectorizer else np.asarray(work.inputs)
-        if work.target == "regression":
-            estimator.fit(matrix, np.squeeze(work.targets.values, axis=1), sample_weight=work.targets.weight)
+        estimator, transform = self._build(work.seed), self._transform()
+        values, weight = work.targets.values, work.targets.weight
+        if work.target == "preference":
+            sides = [self._read(side) for side in candidates(work.inputs)]
+            if transform is not None:
+                transform.fit(sides[0] + sides[1] if isinstance(sides[0], list) else np.concatenate(sides))
+            matrix = _difference(transform, *sides)
+            matrix, values = _stacked(matrix, -matrix), np.concatenate([values, values[:, ::-1]])
+            weight = np.concatenate([weight, weight]) / 2
         else:
-            _fit_soft(estimator, matrix, work)
-        return Solved((vectorizer, estimator, work.target, work.classes), _predict, {})
+            read = self._read(work.inputs)
+            matrix = read if transform is None else transform.fit_transform(read)
+        if work.target == "regression":
+            estimator.fit(matrix, np.squeeze(values, axis=1), sample_weight=weight)
+        else:
+            _fit_soft(estimator, matrix, values, weight)
+        return Solved(_Predictor(transform, estimator, self, work.target, work.classes), _predict, {})
 
     def _class(self) -> Any:  # any class with fit and predict
         module, _, name = self.estimator.rpartition(".")
@@ -92,40 +124,100 @@ class Sklearn(Model):
             params["max_iter"] = 1000  # its default of 100 stops short on TF-IDF
         return found(**params)
 
-    def _vectorizer(self, inputs: Inputs) -> Any:
-        vectors = isinstance(inputs, np.ndarray)
-        if vectors != (self.features == "none"):
-            raise IncompatibleError(
-                f"model 'sklearn': features={self.features!r} on {'vectors' if vectors else 'texts'}. "
-                "Use features: tfidf for texts and features: none for vectors."
-            )
-        if vectors:
+    def _transform(self) -> Any:
+        """Return what is fitted on the training rows before the estimator, or None."""
+        if self.features in ("standard", "descriptors"):
+            from sklearn.preprocessing import StandardScaler
+
+            return StandardScaler()
+        if self.features not in ("tfidf", "chars"):
             return None
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        return TfidfVectorizer(ngram_range=(1, self.ngrams), sublinear_tf=True)
+        how = {"analyzer": "char_wb", "lowercase": False} if self.features == "chars" else {}
+        return TfidfVectorizer(ngram_range=(1, self.ngrams), sublinear_tf=True, **how)
+
+    def _read(self, inputs: Inputs) -> list[str] | Array:
+        """Return texts, or the numbers of each row, (n, d)."""
+        vectors = isinstance(inputs, np.ndarray)
+        if vectors == (self.features in OF_TEXTS):
+            raise IncompatibleError(
+                f"model 'sklearn': features={self.features!r} on {'vectors' if vectors else 'texts'}. "
+                "Use features: tfidf or chars for texts (descriptors or morgan for molecules), and features: none or "
+                "standard for vectors and images."
+            )
+        if isinstance(inputs, np.ndarray):
+            return _numbers(inputs, self.shrink)
+        texts = [item if isinstance(item, str) else "\n".join(item) for item in inputs]
+        if self.features not in OF_MOLECULES:
+            return texts
+        from surpass.models import _molecules
+
+        return _molecules.descriptors(texts) if self.features == "descriptors" else _molecules.morgan(texts)
 
 
-def _fit_soft(estimator: Any, matrix: Any, work: Work) -> None:
+class _Predictor(NamedTuple):
+    transform: Any
+    estimator: Any
+    model: Sklearn
+    target: str
+    classes: int
+
+
+def _numbers(inputs: Array, shrink: int) -> Array:
+    """Return each row as numbers, (n, d); bytes become 0 to 1, images are averaged by blocks first."""
+    inputs = inputs.astype(np.float32) / 255 if inputs.dtype == np.uint8 else inputs
+    if shrink > 1:
+        n, height, width, *_ = *inputs.shape, 0, 0
+        if inputs.ndim < 3 or height % shrink or width % shrink:
+            raise IncompatibleError(
+                f"model 'sklearn': shrink={shrink} on rows of shape {inputs.shape[1:]}. It must divide height and width "
+                "of an image; leave it out for vectors."
+            )
+        blocks = inputs.reshape(n, height // shrink, shrink, width // shrink, shrink, *inputs.shape[3:])
+        inputs = blocks.mean(axis=(2, 4))
+    return inputs.reshape(len(inputs), -1)
+
+
+def _difference(transform: Any, first: Any, second: Any) -> Any:
+    """Return the numbers of the first candidates minus those of the second, dense or sparse."""
+    if transform is None:
+        return first - second
+    return transform.transform(first) - transform.transform(second)
+
+
+def _stacked(upper: Any, lower: Any) -> Any:
+    if isinstance(upper, np.ndarray):
+        return np.concatenate([upper, lower])
+    from scipy import sparse
+
+    return sparse.vstack([upper, lower], format="csr")
+
+
+def _fit_soft(estimator: Any, matrix: Any, values: Values, weight: Values) -> None:
     """Fit with every row once per class, weighted by the class's probability."""
-    values = work.targets.values
     rows, classes = np.nonzero(values > 0)
     if len(set(classes)) < 2:
         raise DataError(
             f"all {len(values)} training labels are of one class; a classifier needs two. Look at the labels' source."
         )
-    estimator.fit(matrix[rows], classes, sample_weight=values[rows, classes] * work.targets.weight[rows])
+    estimator.fit(matrix[rows], classes, sample_weight=values[rows, classes] * weight[rows])
 
 
-def _predict(predictor: tuple[Any, Any, str, int], inputs: Inputs) -> Values:
-    vectorizer, estimator, target, classes = predictor
-    matrix = vectorizer.transform(_texts(inputs)) if vectorizer else np.asarray(inputs)
+def _predict(predictor: _Predictor, inputs: Inputs) -> Values:
+    transform, estimator, model, target, classes = predictor
+    if target == "preference":
+        matrix = _difference(transform, *(model._read(side) for side in candidates(inputs)))
+        there, back = (_probabilities(estimator, each, classes) for each in (matrix, -matrix))
+        return (there + back[:, ::-1]) / 2
+    read = model._read(inputs)
+    matrix = read if transform is None else transform.transform(read)
     if target == "regression":
         return np.asarray(estimator.predict(matrix), dtype=np.float64).reshape(len(inputs), -1)
-    values = np.zeros((len(inputs), classes))
+    return _probabilities(estimator, matrix, classes)
+
+
+def _probabilities(estimator: Any, matrix: Any, classes: int) -> Values:
+    values = np.zeros((matrix.shape[0], classes))
     values[:, estimator.classes_] = estimator.predict_proba(matrix)
     return values
-
-
-def _texts(inputs: Inputs) -> list[str]:
-    return [item if isinstance(item, str) else "\n".join(item) for item in inputs]

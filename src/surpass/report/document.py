@@ -9,7 +9,7 @@ from itertools import groupby
 import yaml
 
 from surpass.checks import Finding
-from surpass.report import analyses, plots, story, tables, text
+from surpass.report import analyses, plots, shift, story, tables, text
 from surpass.report.blocks import (
     Block,
     Code,
@@ -23,10 +23,10 @@ from surpass.report.blocks import (
 )
 from surpass.report.headline import (
     IN_DOMAIN,
-    default_stopping,
     headline_rows,
     is_defined,
     is_scored,
+    less_is_better,
     ordered,
     primary_rows,
     shown_metrics,
@@ -34,7 +34,7 @@ from surpass.report.headline import (
     subject,
 )
 from surpass.report.panels import figures
-from surpass.results import Curve, ResultRow, Results, StageFact
+from surpass.results import Curve, Results, StageFact
 
 _OPEN_ROWS = 12
 _TRACEBACK = 12
@@ -43,7 +43,7 @@ _TRACEBACK = 12
 def build(results: Results) -> Document:
     """Return the whole report of a study."""
     parts = (
-        *(_headline, _plots, _shifted, _stopping, _training, _agreement),
+        *(_headline, _plots, shift.section, _stopping, _training, _agreement),
         *(analyses.errors, analyses.calibration, analyses.sizes, analyses.saliency),
         *(_findings, _undefined, _failures),
     )
@@ -59,13 +59,16 @@ def _headline(results: Results) -> Section | None:
     rows = headline_rows(results)
     if not rows:
         return None
-    scored = text.listing([text.metric(name) for name in dict.fromkeys(shown_metrics(results).values())])
+    metrics = list(dict.fromkeys(shown_metrics(results).values()))
+    scored = text.listing([text.metric(name) for name in metrics])
     rules = text.listing([text.stopping(name) for name in stopping_rules(rows)])
     intro = (
         f"{scored[0].upper()}{scored[1:]} on the in-domain test rows; stopping rule: {rules}. "
         f"Brackets hold {text.percent(results.level)} intervals. PGR is the share of the gap between floor and ceiling "
         "that the student recovers: 0 is no better than the supervisor, 1 as good as training on ground truth."
     )
+    if errors := [text.metric(name) for name in metrics if less_is_better(name)]:
+        intro += f" Of {text.listing(errors)} less is better, which the PGR takes into account."
     missing = sum(not is_defined(row) for row in rows)
     blocks: list[Block] = [Text(intro), tables.scores(results, rows, caption="Floor, student, ceiling and PGR")]
     if missing:
@@ -86,35 +89,6 @@ def _plots(results: Results) -> Section | None:
     return Section(
         "ladder", "Floor, student, ceiling", (Text(intro), *figures(panels, plots.ladder_legend(rows, results.level)))
     )
-
-
-def _shifted(results: Results) -> Section | None:
-    rows = default_stopping(results, primary_rows(results))
-    tasks = [name for name in dict.fromkeys(row.task for row in rows) if any(_is_shift(r, name) for r in rows)]
-    if not tasks:
-        return None
-    chosen, panels = [], []
-    for task in tasks:
-        of_task = [row for row in rows if row.task == task]
-        splits = sorted(dict.fromkeys(row.split for row in of_task), key=lambda name: name != IN_DOMAIN)
-        limits = plots.score_span(of_task)
-        panels += [plots.ladder([row for row in of_task if row.split == split], limits=limits) for split in splits]
-        for name in dict.fromkeys(map(subject, of_task)):
-            chosen += [row for split in splits for row in of_task if row.split == split and subject(row) == name]
-    intro = (
-        "Nothing was fitted on the shifted rows: they show whether a student generalizes or only imitates its "
-        "supervisor at home. The in-domain test split stands beside them."
-    )
-    table = tables.scores(results, chosen, caption="In-domain and shifted test splits", splits=True)
-    return Section(
-        "shifted",
-        "Under distribution shift",
-        (Text(intro), *figures(panels, plots.ladder_legend(chosen, results.level)), table),
-    )
-
-
-def _is_shift(row: ResultRow, task: str) -> bool:
-    return row.task == task and row.split != IN_DOMAIN
 
 
 def _stopping(results: Results) -> Section | None:

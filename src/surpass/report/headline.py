@@ -9,6 +9,7 @@ from typing import NamedTuple
 from surpass.checks import SEVERITIES, Finding
 from surpass.metrics import METRICS
 from surpass.results import AgreementRow, Curve, ResultRow, Results
+from surpass.stats import Estimate
 from surpass.stopping import RULES
 
 IN_DOMAIN = "test"
@@ -94,11 +95,25 @@ def why_undefined(row: ResultRow) -> str:
 
 def improvement(row: ResultRow) -> int:
     """Return 1 when the student is better than its supervisor beyond chance, -1 when it is worse, else 0."""
-    if math.isnan(row.gain.value) or row.gain.low <= 0 <= row.gain.high:
+    return _better(row.metric, row.gain)
+
+
+def ceiling_is_worse(row: ResultRow) -> bool:
+    """Whether the ceiling is worse than the floor beyond chance."""
+    return _better(row.metric, row.gap) < 0
+
+
+def _better(metric: str, difference: Estimate) -> int:
+    """Return 1 when a difference of scores is for the better beyond chance, -1 when for the worse, else 0."""
+    if math.isnan(difference.value) or difference.low <= 0 <= difference.high:
         return 0
-    known = METRICS.get(row.metric)
-    lower_is_better = known is not None and not known.higher_is_better
-    return -1 if (row.gain.value > 0) == lower_is_better else 1
+    return -1 if (difference.value > 0) == less_is_better(metric) else 1
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether a metric counts errors."""
+    known = METRICS.get(metric)
+    return known is not None and not known.higher_is_better
 
 
 def touches(finding: Finding, row: ResultRow | AgreementRow) -> bool:

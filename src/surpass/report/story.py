@@ -8,6 +8,7 @@ from surpass.checks import Finding
 from surpass.report import text
 from surpass.report.blocks import Mark
 from surpass.report.headline import (
+    ceiling_is_worse,
     has_gap,
     headline_rows,
     improvement,
@@ -79,12 +80,15 @@ def _undefined(rows: Sequence[ResultRow]) -> list[str]:
     missing = [row for row in rows if not is_defined(row)]
     unscored = sum(not is_scored(row) for row in missing)
     flat = sum(is_scored(row) and not has_gap(row) for row in missing)
-    other = len(missing) - unscored - flat
+    worse = sum(map(ceiling_is_worse, missing))
+    other = len(missing) - unscored - flat - worse
     parts = []
     if flat == len(rows):
         parts.append("in none is the gap between floor and ceiling significant, so no PGR is shown")
     elif flat:
         parts.append(f"in {flat} the gap between floor and ceiling is not significant, so no PGR is shown there")
+    if worse:
+        parts.append(f"in {worse} the ceiling is worse than the floor, so there is none to recover")
     if other:
         parts.append(f"in {other} the PGR is undefined for another reason")
     if unscored:

@@ -14,11 +14,14 @@ from surpass.report import text
 from surpass.report.headline import (
     headline_rows,
     is_defined,
+    less_is_better,
     ordered,
     shown_metrics,
+    subject,
     touches,
     why_undefined,
 )
+from surpass.report.shift import shift_name, sides, summed_up
 from surpass.report.story import alerts, found
 from surpass.results import ResultRow, Results
 from surpass.stats import Estimate
@@ -39,8 +42,10 @@ def summary(results: Results) -> RenderableType:
     metrics = shown_metrics(results)
     for (task, weak, strong), group in groupby(rows, key=lambda row: (row.task, row.weak, row.strong)):
         title = Text.assemble("\n", (text.clean(task), "bold"), f"  {text.clean(text.pair(weak, strong))}  ")
-        title.append(text.metric(metrics[task]), style="dim")
+        less = " (less is better)" if less_is_better(metrics[task]) else ""
+        title.append(f"{text.metric(metrics[task])}{less}", style="dim")
         parts += [title, *_comparisons(results, list(group))]
+    parts += _under_shift(results)
     if rows:
         parts.append(Text(f"\nBrackets: {text.percent(results.level)} intervals.{_count(results)}", style="dim"))
     return Group(*parts)
@@ -75,6 +80,24 @@ def _comparisons(results: Results, rows: list[ResultRow]) -> list[RenderableType
         if finding.severity != "note" and any(touches(finding, row) for row in rows)
     ]
     return [table, *(Padding(line, (0, 0, 0, 2)) for line in below)]
+
+
+def _under_shift(results: Results) -> list[RenderableType]:
+    """Return the comparisons that have shifted tests, with both PGRs and what the student loses."""
+    found, parts = sides(results), list[RenderableType]()
+    for (task, weak, strong), group in groupby(found, key=lambda one: subject(one.home)[:3]):
+        title = Text.assemble("\n", (text.clean(task), "bold"), f"  {text.clean(text.pair(weak, strong))}  ")
+        table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+        table.add_column("method", width=_METHOD, overflow="fold")
+        table.add_column("shifted test", width=12, overflow="fold")
+        for name in ("PGR in domain", "PGR under shift", "student's drop"):
+            table.add_column(name, width=15, justify="right", overflow="fold")
+        for one in group:
+            lost = _score(one.cost.student) if one.cost else Text("–")
+            names = (text.folded(one.home.method, _METHOD), text.clean(shift_name(one.away.split)))
+            table.add_row(*names, _score(one.home.pgr), _score(one.away.pgr), lost)
+        parts += [title.append("under shift", style="dim"), table]
+    return [*parts, Text(f"\n{summed_up(found)}")] if found else []
 
 
 def _score(estimate: Estimate) -> Text:

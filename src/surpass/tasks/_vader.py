@@ -1,18 +1,20 @@
-"""The VADER ground truth: short texts of four domains, each with the mean of about 20 people's ratings from -4 to 4.
+"""The VADER ground truth: short texts of four domains, each with about 20 people's ratings from -4 to 4 and their mean.
 
-`lines` reads a file as it is. `sentences` also finds what belongs together: sentences of one document, tweets made from one
-another, and documents that share a sentence, which would otherwise be in train and test alike.
+`lines` reads a domain's texts with their ratings. `sentences` also finds what belongs together: sentences of one document,
+tweets made from one another, and documents that share a sentence, which would otherwise be in train and test alike.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from surpass.errors import DataError
 from surpass.spec import option
@@ -27,9 +29,14 @@ FILES = {
 }
 """Domains, and what their files are called."""
 
+Domain = Literal["movie", "amazon", "nyt", "tweets"]
+
 CITATION = (
     "Hutto & Gilbert (2014). VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text. ICWSM"
 )
+
+_ROUNDING = 0.01
+"""By how much a mean of the source differs from the mean of its ratings at most, where both are of the same people."""
 
 # The source makes some tweets from others with capitals, exclamation marks, or one of these words more or less.
 _STRESS = "absolutely|especially|extremely|fucking|major|really|seriously|super|totally|uber|very"
@@ -43,6 +50,7 @@ class Ratings(Task):
         threshold: rows whose mean rating is within +-threshold of 0 are left out.
     """
 
+    version: ClassVar[int] = 2  # rows carry votes
     classes: ClassVar[tuple[str, ...]] = ("negative", "positive")
     licence: ClassVar[str] = "MIT"
     citation: ClassVar[str] = CITATION
@@ -55,9 +63,16 @@ class Ratings(Task):
         return Packaged(ASSET, functools.partial(sentences, domains=(self.domain,)))
 
     def example(self, row: Row, rng: Random) -> Example | None:
-        """Return the text with the sign of its rating, or None when people rate it near 0."""
+        """Return the text with the sign of its rating and of each vote, or None when people rate it near 0."""
         label = sign(row["mean"], self.threshold)
-        return None if label is None else Example(row["text"], label, group=row["group"], id=row["id"])
+        if label is None:
+            return None
+        return Example(row["text"], label, group=row["group"], id=row["id"], votes=sides(row["votes"]))
+
+
+def sides(ratings: Iterable[float]) -> tuple[float, ...]:
+    """Return the class that each rating speaks for: 1 above 0, 0 below; NaN for a rating of 0, which takes no side."""
+    return tuple(float(rating > 0) if rating else math.nan for rating in ratings)
 
 
 def sign(mean: float, threshold: float) -> int | None:
@@ -71,19 +86,39 @@ def words(text: str) -> str:
 
 
 def lines(folder: Path, domain: str) -> Iterator[Row]:
-    """Yield id, mean rating and text of each line of a domain's ground truth; DataError names a bad line."""
-    path = folder / f"{FILES[domain]}_GroundTruth.txt"
+    """Yield id, mean rating, text and single ratings of each line of a domain's ground truth; DataError names a bad line.
+
+    No ratings come with a text whose mean is not that of its single ratings: 196 tweets, all of those made up to see what
+    capitals and the like add. Their means are of other people's ratings, which are not in the files.
+    """
+    stem = folder / FILES[domain]
+    votes = dict(_parsed(Path(f"{stem}_anonDataRatings.txt"), 4, _ratings, "id, mean rating, spread and ratings"))
+    for name, mean, text in _parsed(Path(f"{stem}_GroundTruth.txt"), 3, _text, "id, mean rating and text"):
+        given = votes.get(name, ())
+        theirs = bool(given) and abs(sum(given) / len(given) - mean) < _ROUNDING
+        yield {"id": name, "mean": mean, "text": text, "votes": given if theirs else ()}
+
+
+def _ratings(name: str, mean: str, spread: str, ratings: str) -> tuple[str, tuple[int, ...]]:
+    return name, tuple(map(int, json.loads(ratings)))
+
+
+def _text(name: str, mean: str, text: str) -> tuple[str, float, str]:
+    return name, float(mean), text.strip()
+
+
+def _parsed(path: Path, cells: int, parse: Callable[..., Any], needed: str) -> Iterator[Any]:
+    """Yield what `parse` makes of the cells of each line; the last cell may hold tabs."""
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                name, mean, text = line.rstrip("\n").split("\t", 2)
-                yield {"id": name, "mean": float(mean), "text": text.strip()}
-            except ValueError as error:
+                yield parse(*line.rstrip("\n").split("\t", cells - 1))
+            except (ValueError, TypeError) as error:
                 raise DataError(
-                    f"line {number} of '{path.name}' is {line.strip()[:60]!r}; needed are id, mean rating and text, "
-                    f"separated by tabs. Fetch the asset again: surpass assets fetch {ASSET}"
+                    f"line {number} of '{path.name}' is {line.strip()[:60]!r}; needed are {needed}, separated by tabs. "
+                    f"Fetch the asset again: surpass assets fetch {ASSET}"
                 ) from error
 
 
@@ -105,6 +140,16 @@ def sentences(folder: Path, domains: Iterable[str]) -> Iterator[Row]:
         ids[known] = min(row["id"], ids.get(known, row["id"]))
     for row in rows:
         yield {**row, "id": ids[row["domain"], row["text"]], "group": _root(parents, row["group"])}
+
+
+def rated(folder: Path, domain: str) -> Iterator[Row]:
+    """Yield the sentences of a domain that have ratings, with their mean; equal texts are one, with the ratings of all."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in sentences(folder, (domain,)):
+        found.setdefault(row["id"], {**row, "votes": ()})["votes"] += row["votes"]
+    for row in found.values():
+        if row["votes"]:
+            yield {**row, "mean": sum(row["votes"]) / len(row["votes"])}
 
 
 def _core(text: str) -> str:

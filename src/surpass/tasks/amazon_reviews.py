@@ -18,7 +18,8 @@ class AmazonReviews(Ratings):
 
     Licence: MIT; the authors ask for the citation.
 
-    Sentences of one review stay together, and so do reviews that share a sentence ("highly recommended."): 283 groups.
+    Sentences of one review stay together, and so do reviews that share a sentence ("highly recommended."): 283 groups. Every
+    row has 20 votes, the signs of its ratings: .91 of them are right, .07 undecided.
 
     Attributes:
         threshold: rows whose mean rating is within +-threshold of 0 are left out.
@@ -28,6 +29,7 @@ class AmazonReviews(Ratings):
     instruction: ClassVar[str] = (
         "Here is a sentence from a customer's review of a product. Answer 1 if it speaks well of the product, 0 otherwise."
     )
+    size: ClassVar[int] = 2_935
     sample: ClassVar[tuple[Row, ...]] = (
         {
             "id": "4_1",
@@ -35,7 +37,8 @@ class AmazonReviews(Ratings):
             "text": "the battery outlasts a week of use.",
             "domain": "amazon",
             "group": "amazon/4",
+            "votes": [3, 2, 2, 3, 3],
         },
-        {"id": "4_2", "mean": -1.9, "text": "its charger broke on day two.", "domain": "amazon", "group": "amazon/4"},
-        {"id": "9_1", "mean": 0.1, "text": "i bought it in march.", "domain": "amazon", "group": "amazon/9"},
+        {"id": "4_2", "mean": -2.0, "text": "it broke.", "domain": "amazon", "group": "amazon/4", "votes": [-4, 0]},
+        {"id": "9_1", "mean": 0.0, "text": "bought in may.", "domain": "amazon", "group": "amazon/9", "votes": [0, 0]},
     )

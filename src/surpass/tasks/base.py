@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,8 +10,10 @@ from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 from typing import Protocol as Interface
 
-from surpass.errors import DataError
 from surpass.spec import Spec, name_of
+from surpass.tables import Table, open_table
+from surpass.tables import read_rows as read_rows  # for tasks whose asset is a table
+from surpass.tables.opening import missing
 
 Row = Mapping[str, Any]
 Protocol = Literal["paper", "eleuther"]
@@ -47,7 +47,13 @@ class Example(NamedTuple):
 
 
 class Source(Interface):
-    """Where rows come from. Reading must not depend on anything but the files that `fingerprint` identifies."""
+    """Where rows come from. Reading must not depend on anything but the files that `fingerprint` identifies.
+
+    Attributes:
+        where: "packaged", "hub", "file" or "generated", for listings.
+    """
+
+    where: ClassVar[str]
 
     def rows(self) -> Iterator[Row]:
         """Yield the raw rows."""
@@ -62,6 +68,8 @@ class Source(Interface):
 @dataclasses.dataclass(frozen=True)
 class Packaged:
     """Files of a packaged asset (`surpass assets ls`); `read` turns the asset's folder into rows."""
+
+    where: ClassVar[str] = "packaged"
 
     asset: str
     read: Callable[[Path], Iterator[Row]]
@@ -89,29 +97,43 @@ class Packaged:
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """One file of the user's own; `read` turns it into rows."""
+    """A table of the user's own: a file, or a data set of the hub (see `surpass.tables`).
+
+    An empty row stands for each bad line, so that it is counted among the rows left out.
+    """
+
+    where: ClassVar[str] = "file"
 
     path: str
-    read: Callable[[Path], Iterator[Row]]
+    strict: bool = True
+    encoding: str = "utf-8"
+
+    def table(self) -> Table:
+        """Open the table."""
+        return open_table(self.path, strict=self.strict, encoding=self.encoding)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows of the file."""
-        return self.read(Path(self.path))
+        """Yield the rows of the table."""
+        table = self.table()
+        for _, row in table.rows():
+            yield row
+        for _ in range(table.bad_count):
+            yield {}
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the file."""
-        return file_digest(self.path)
+        """Return the SHA-256 of the file, or the revision of the data set."""
+        return self.table().digest()
 
     def problem(self) -> str | None:
         """Return what is wrong with the path, or None."""
-        if Path(self.path).is_file():
-            return None
-        return f"file '{self.path}' is not there (seen from '{Path.cwd().name}/'). Give the path of a readable file."
+        return missing(self.path)
 
 
 @dataclasses.dataclass(frozen=True)
 class Generated:
     """Rows made by a function that is deterministic; its task's `version` is its identity."""
+
+    where: ClassVar[str] = "generated"
 
     make: Callable[[], Iterator[Row]]
 
@@ -128,34 +150,6 @@ class Generated:
         return None
 
 
-def file_digest(path: str | Path) -> str:
-    """Return the SHA-256 of a file, 20 hex digits; DataError when it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:20]
-    except OSError as error:
-        raise DataError(f"file '{path}' cannot be read: {error.strerror}. Give the path of a readable file.") from error
-
-
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a CSV or JSONL file as mappings; DataError says what cannot be read."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix.lower() in (".jsonl", ".ndjson"):
-                rows: Iterator[Any] = (json.loads(line) for line in file if line.strip())
-            else:
-                rows = csv.DictReader(file)
-            for number, row in enumerate(rows, 1):
-                if not isinstance(row, dict) or None in row:
-                    fault = "has more cells than the first line" if isinstance(row, dict) else "is no object"
-                    raise DataError(f"'{path}': row {number} {fault}. Give every row the columns of the file.")
-                yield row
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
-        raise DataError(
-            f"'{path}' cannot be read as UTF-8 {path.suffix or 'CSV'}: {error}. Save it as UTF-8."
-        ) from error
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task(Spec):
     """A labelled problem. The class docstring says what the rows are, their licence and what to cite.
@@ -164,6 +158,7 @@ class Task(Spec):
         target: "classification", "preference" (label 1: the first candidate of the pair is better) or "regression".
         input: "text", "pair", "vector" or "image"; of a preference task "pair" (two texts) or "vector", (2, d).
         classes: names of the classes in the order of the label indices; empty for regression and preference.
+        named_raters: whether vote j is the same rater's in every row, as a column of a file is.
         size: rows that the source has after `example`, where known; 0: not known.
         licence, citation: of the data.
         instruction: what a row is and which number stands for which class, for models that are prompted; empty: the class
@@ -179,6 +174,7 @@ class Task(Spec):
     citation: ClassVar[str] = ""
     instruction: ClassVar[str] = ""
     sample: ClassVar[tuple[Row, ...]] = ()
+    named_raters: ClassVar[bool] = False
     size: ClassVar[int] = 0
 
     fingerprint: str = ""
@@ -210,6 +206,14 @@ class Task(Spec):
     def problem(self) -> str | None:
         """Return why the source cannot be read here, or None."""
         return self.source().problem()
+
+    def needs(self) -> str:
+        """Return what is lacking to read the source here, empty when nothing is; never asks a network."""
+        return self.problem() or ""
+
+    def known_defect(self) -> str:
+        """Return what is wrong with the rows of this form of the task, for the guard; empty: nothing that is known."""
+        return ""
 
     def label(self) -> str:
         """Return a short name for tables."""

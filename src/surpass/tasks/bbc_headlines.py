@@ -37,6 +37,7 @@ class BbcHeadlines(Task):
         "Here is the headline of a news article. Answer with the number of its section: "
         "0 business, 1 entertainment, 2 politics, 3 sports, 4 tech."
     )
+    size: ClassVar[int] = 2_096
     sample: ClassVar[tuple[Row, ...]] = (
         {"name": "sports/001.txt", "text": "Keeper saves the day\n\nA late save kept the cup in the north.\n"},
         {"name": "tech/002.txt", "text": "Phones learn to fold\n\nA maker showed a telephone that folds.\n"},

@@ -19,8 +19,9 @@ class NytEditorials(Ratings):
 
     Licence: MIT; the authors ask for the citation.
 
-    Sentences of one piece stay together: 497 groups. The labels are the least certain of the four domains: one person alone
-    has the sign of the mean right in .78 of the rows (.94 for movie reviews), and most of these means are mild.
+    Sentences of one piece stay together: 497 groups. The labels are the least certain of the four domains: a
+    vote, the sign of one person's rating, is right in .72 of the cases and undecided in .26 (movie reviews: .92 and .04), and
+    most of these means are mild. Every row has 20 votes.
 
     Attributes:
         threshold: rows whose mean rating is within +-threshold of 0 are left out.
@@ -30,8 +31,16 @@ class NytEditorials(Ratings):
     instruction: ClassVar[str] = (
         "Here is a sentence from a newspaper's opinion page. Answer 1 if its tone is positive, 0 if it is negative."
     )
+    size: ClassVar[int] = 2_751
     sample: ClassVar[tuple[Row, ...]] = (
-        {"id": "3_1", "mean": 1.7, "text": "The new park is a gift to the city.", "domain": "nyt", "group": "nyt/3"},
-        {"id": "3_2", "mean": -2.1, "text": "Its neglect shames the council.", "domain": "nyt", "group": "nyt/3"},
-        {"id": "5_4", "mean": -0.2, "text": "The vote is due in May.", "domain": "nyt", "group": "nyt/5"},
+        {
+            "id": "3_1",
+            "mean": 2.0,
+            "text": "A gift to the city.",
+            "domain": "nyt",
+            "group": "nyt/3",
+            "votes": [3, 1, 2],
+        },
+        {"id": "3_2", "mean": -1.0, "text": "It shames us.", "domain": "nyt", "group": "nyt/3", "votes": [-2, 0, -1]},
+        {"id": "5_4", "mean": 0.0, "text": "It is due in May.", "domain": "nyt", "group": "nyt/5", "votes": [0, 1, -1]},
     )

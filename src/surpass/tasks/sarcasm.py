@@ -34,6 +34,7 @@ class Sarcasm(Task):
         "Here is the headline of a news item. Answer 1 if it is satire that means the opposite of what it says, "
         "0 if it reports news."
     )
+    size: ClassVar[int] = 28_498
     sample: ClassVar[tuple[Row, ...]] = (
         {
             "input": [

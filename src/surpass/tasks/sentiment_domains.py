@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from surpass.spec import option
-from surpass.tasks._vader import ASSET, CITATION, FILES, sentences, sign
+from surpass.tasks._near import place
+from surpass.tasks._vader import ASSET, CITATION, FILES, Domain, sentences, sides, sign
 from surpass.tasks.base import Example, Packaged, Row, Task
 
 HELD_OUT = 0.3
@@ -32,6 +32,8 @@ class SentimentDomains(Task):
     training rows as the smallest: 8 x 769, thus 6,152 for weak and transfer together. Held out are, with as many rows of each
     class, 2,892 of movie, 644 of amazon, 516 of nyt and 586 of tweets: those of `domain` are for test and val together.
 
+    A row's votes are the signs of its ratings. 196 tweets have none (see `tweets`); `rated` leaves them out.
+
     Licence: MIT; the authors ask for the citation.
 
     Attributes:
@@ -39,8 +41,10 @@ class SentimentDomains(Task):
         broad: train on all domains; false: on `domain` alone.
         even: leave out training rows, by a hash, until all classes of all domains have as many.
         threshold: rows whose mean rating is within +-threshold of 0 are left out.
+        rated: leave out the tweets without ratings of their own, as label source `raters` needs.
     """
 
+    version: ClassVar[int] = 2  # rows carry votes
     classes: ClassVar[tuple[str, ...]] = ("negative", "positive")
     licence: ClassVar[str] = "MIT"
     citation: ClassVar[str] = CITATION
@@ -48,23 +52,42 @@ class SentimentDomains(Task):
         "Here is a sentence from a film review, a product review, a newspaper's opinion page or a tweet. "
         "Answer 1 if its tone is positive, 0 if it is negative."
     )
+    size: ClassVar[int] = 11_675
     sample: ClassVar[tuple[Row, ...]] = (
-        {"id": "7", "mean": 2.2, "text": "A joy.", "domain": "movie", "group": "movie/7", "part": "train"},
-        {"id": "8", "mean": -1.4, "text": "Limp and long.", "domain": "movie", "group": "movie/8", "part": "test"},
+        {
+            "id": "7",
+            "mean": 2.5,
+            "text": "A joy.",
+            "domain": "movie",
+            "group": "movie/7",
+            "part": "train",
+            "votes": [2, 3],
+        },
+        {
+            "id": "8",
+            "mean": -1.5,
+            "text": "Limp.",
+            "domain": "movie",
+            "group": "movie/8",
+            "part": "test",
+            "votes": [-2, -1],
+        },
         {
             "id": "6_1",
-            "mean": 1.8,
+            "mean": 1.5,
             "text": "it works.",
             "domain": "amazon",
             "group": "amazon/6",
             "part": "shift:amazon",
+            "votes": [3, 0],
         },
     )
 
-    domain: Literal["movie", "amazon", "nyt", "tweets"] = "movie"
+    domain: Domain = "movie"
     broad: bool = True
     even: bool = True
     threshold: float = option(0.5, low=0.0, high=3.5)
+    rated: bool = False
 
     def source(self) -> Packaged:
         """Return the sentences of all domains, each with its part; what evenness leaves out has none."""
@@ -76,16 +99,18 @@ class SentimentDomains(Task):
         if label is None or not row["part"]:
             return None
         name = f"{row['domain']}/{row['id']}"
-        return Example(row["text"], label, group=row["group"], id=name, part=row["part"], domain=row["domain"])
+        where = {"group": row["group"], "part": row["part"], "domain": row["domain"]}
+        return Example(row["text"], label, id=name, votes=sides(row["votes"]), **where)
 
     def _rows(self, folder: Path) -> Iterator[Row]:
-        rows: list[Row] = [{**row, "part": self._part(row)} for row in sentences(folder, FILES)]
+        found = (row for row in sentences(folder, FILES) if row["votes"] or not self.rated)
+        rows: list[Row] = [{**row, "part": self._part(row)} for row in found]
         spare = self._spare(rows) if self.even else set()
         for row in rows:
             yield {**row, "part": ""} if (row["domain"], row["id"]) in spare else row
 
     def _part(self, row: Row) -> str:
-        if _place(f"held-out/{row['group']}") < HELD_OUT:
+        if place(f"held-out/{row['group']}") < HELD_OUT:
             return "test" if row["domain"] == self.domain else f"shift:{row['domain']}"
         return "train" if self.broad or row["domain"] == self.domain else ""
 
@@ -97,10 +122,5 @@ class SentimentDomains(Task):
             if row["part"] == "train" and label is not None:
                 cells[row["domain"], label].add((row["domain"], row["id"]))
         fewest = min(map(len, cells.values()), default=0)
-        lined_up = (sorted(cell, key=lambda name: (_place("even/" + "/".join(name)), name)) for cell in cells.values())
+        lined_up = (sorted(cell, key=lambda name: (place("even/" + "/".join(name)), name)) for cell in cells.values())
         return {name for cell in lined_up for name in cell[fewest:]}
-
-
-def _place(name: str) -> float:
-    """Return a place in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "big") / 2**56

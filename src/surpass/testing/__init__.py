@@ -13,7 +13,8 @@ import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, get_args
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from surpass.artifacts import Predictions, Splits
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.spec import describe_kind
-from surpass.tasks.base import Example, Task
+from surpass.tasks.base import Example, Protocol, Task
 from surpass.testing._methods import check_method
 from surpass.testing._models import check_model
 from surpass.testing._samples import (
@@ -58,15 +59,24 @@ def check_task(plugin: str | type[Task] | Task, **options: Any) -> None:
     hold("licence" in text or "license" in text, f"{name}: the class docstring does not name the licence")
     hold(bool(task.licence), f"{name}: `licence` is empty")
     hold(len(task.sample) >= 2, f"{name}: `sample` has {len(task.sample)} rows; two or three are needed")
-    found = list(task.examples(task.sample))
+    for protocol in get_args(Protocol):
+        _check_examples(name, task, protocol)
+
+
+def _check_examples(name: str, task: Task, protocol: Protocol) -> None:
+    found = list(task.examples(task.sample, protocol=protocol))
     kept = [example for example in found if example is not None]
     hold(bool(kept), f"{name}: `example` leaves out every sample row")
     for example in kept:
         _check_example(name, task, example)
     written = list(map(repr, found))
-    hold(written == list(map(repr, task.examples(task.sample))), f"{name}: `example` gives other examples each time")
-    backwards = list(map(repr, task.examples(task.sample[::-1])))[::-1]
-    hold(written == backwards, f"{name}: an example depends on the rows before it")
+    again = list(map(repr, task.examples(task.sample, protocol=protocol)))
+    hold(written == again, f"{name}: `example` gives other examples each time")
+    backwards = sorted(map(repr, task.examples(task.sample[::-1], protocol=protocol)))
+    hold(sorted(written) == backwards, f"{name}: an example depends on the rows before it")
+    for row in task.sample:
+        own = [repr(example.input) for example in task.expand(row, Random(0), protocol) if example is not None]
+        hold(len(set(own)) == len(own), f"{name}: a row becomes the same input twice")
 
 
 def _check_example(name: str, task: Task, example: Example) -> None:
@@ -76,7 +86,11 @@ def _check_example(name: str, task: Task, example: Example) -> None:
         hold(inside, f"{name}: label {example.label!r} is no index of its classes {', '.join(classes)}")
     if task.target == "regression":
         hold(bool(np.isfinite(example.label)), f"{name}: label {example.label!r} is not a finite number")
-    for what in ("group", "id", "part"):
+    if task.target == "preference":
+        hold(len(example.input) == 2, f"{name}: a preference is between two candidates, not {len(example.input)}")
+        first, second = map(repr, example.input)
+        hold(first != second, f"{name}: both candidates are {first}; leave such rows out")
+    for what in ("group", "id", "part", "domain"):
         value = getattr(example, what)
         hold(isinstance(value, str), f"{name}: {what} {value!r} is {type(value).__name__}; text is needed")
     part = example.part

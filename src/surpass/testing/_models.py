@@ -27,6 +27,9 @@ from surpass.testing._samples import (
     sample_splits,
 )
 
+SWAPPED = 1e-5  # of what two orders of a batch may differ by in fp32
+PROBLEMS = (("classification", 2), ("classification", 5), ("regression", 0), ("preference", 2))
+
 
 class _Contrary(Method):
     """The weak labels turned round; shows whether a model trains on the method's loss."""
@@ -46,10 +49,10 @@ def check_model(plugin: str | type[Model] | Model, **options: Any) -> None:
             hold(problem is None, f"{name} cannot run here: {problem}")
             model = model.resolve()
         for input_kind in ("vector",) if model.reads_features else sorted(model.inputs):
-            for target, classes in (("classification", 2), ("classification", 5), ("regression", 0)):
-                if target not in model.targets:
+            for target, classes in PROBLEMS:
+                if target not in model.targets or (target == "preference" and input_kind not in ("pair", "vector")):
                     continue
-                work = _easy(input_kind, target, classes)
+                work = _easy(input_kind, target, classes, differences=model.reads_features)
                 try:
                     fitted = model.fit(work, Runtime())
                 except IncompatibleError:  # another setting of the model reads these inputs
@@ -57,6 +60,8 @@ def check_model(plugin: str | type[Model] | Model, **options: Any) -> None:
                 served += 1
                 where = f"{name} on {input_kind}, {target}{f' of {classes} classes' if classes else ''}"
                 _check_fitted(where, model, work, fitted)
+                if target == "preference":
+                    _check_swapped(where, fitted, work.inputs, differences=model.reads_features)
                 if model.together:
                     _check_together(where, model, work)
                 _check_kept(where, fitted, Path(folder) / f"saved{served}")
@@ -65,16 +70,21 @@ def check_model(plugin: str | type[Model] | Model, **options: Any) -> None:
             _check_custom_loss(name, model, "vector" if model.reads_features else sorted(model.inputs)[-1])
 
 
-def _easy(input_kind: str, target: str, classes: int, method: Method | None = None) -> Work:
-    """Return a problem that one word, or one direction, decides."""
+def _easy(
+    input_kind: str, target: str, classes: int, method: Method | None = None, *, differences: bool = False
+) -> Work:
+    """Return a problem that one word, or one direction, decides; of a preference frozen features are `differences`."""
     splits = sample_splits(classes)
     texts: Any = splits.rows.inputs
+    others = (*texts[1:], texts[0])  # classes alternate, so the better candidate is now the first, now the second
     inputs: Inputs = texts
     if input_kind == "pair":
-        inputs = tuple((text, "a second text") for text in texts)
+        inputs = tuple(zip(texts, others if target == "preference" else ["a second text"] * ROWS, strict=True))
     elif input_kind in ("vector", "image"):
         shown = np.eye(5, 8)[[WORDS.index(text.split()[0]) for text in texts]]
-        inputs = (4 * shown + np.random.default_rng(0).normal(scale=0.3, size=shown.shape)).astype(np.float32)
+        vectors = (4 * shown + np.random.default_rng(0).normal(scale=0.3, size=shown.shape)).astype(np.float32)
+        pairs = np.stack([vectors, np.roll(vectors, -1, axis=0)], axis=1)
+        inputs = vectors if target != "preference" else pairs[:, 0] - pairs[:, 1] if differences else pairs
     values = gold_values(splits)
     if classes:
         values = 0.9 * values + 0.1 / classes
@@ -115,6 +125,18 @@ def _check_fitted(name: str, model: Model, work: Work, fitted: Fitted) -> None:
     if watched.shape[1]:
         end = np.allclose(watched[-1], fitted.predict(work.watch), atol=1e-4)
         hold(end, f"{name}: the last reading of the watched rows is not the final prediction")
+
+
+def _check_swapped(name: str, fitted: Fitted, inputs: Inputs, *, differences: bool) -> None:
+    """Check that of swapped candidates the other one is better, by the same probability."""
+    if not isinstance(inputs, np.ndarray):
+        swapped: Inputs = tuple((str(pair[1]), str(pair[0])) for pair in inputs)
+    else:
+        swapped = -inputs if differences else inputs[:, ::-1]
+    off = float(np.abs(fitted.predict(swapped) - fitted.predict(inputs)[:, ::-1]).max())
+    hold(
+        off <= SWAPPED, f"{name}: probabilities of swapped candidates are off by {off:.2g}; swap them and nothing else"
+    )
 
 
 def _check_together(name: str, model: Model, work: Work) -> None:

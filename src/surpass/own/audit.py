@@ -1,0 +1,89 @@
+"""`surpass audit`: what a model folder claims, whether its files are as they were written, and whether its numbers hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surpass.artifacts import candidates
+from surpass.errors import DataError
+from surpass.metrics import for_kind
+from surpass.own import bundle
+from surpass.own.evidence import as_json, from_json
+from surpass.own.reading import Wanted, read
+from surpass.stats import Estimate, Run, compare
+from surpass.tables import open_table
+from surpass.work import versions
+
+
+def audit(folder: Path, data: str | None = None) -> dict[str, Any]:
+    """Return what there is to tell of a model folder.
+
+    The result has `facts` (what the folder claims), `files` (how many were read), `problems` (files changed, missing or
+    added, and scores that contradict the claim), `told` (sentences) and, with `data`, `again` (estimates on that table).
+
+    Raises:
+        DataError: the folder is none of ours, or the table has no gold labels.
+    """
+    facts = bundle.read_facts(folder)
+    now = bundle.digests(folder)
+    problems = _changed(facts["files"], now)
+    told = [f"Format {facts['form']}, {len(facts['files'])} files; fitted {_versions(facts['versions'])}."]
+    found: dict[str, Any] = {"facts": facts, "files": len(now), "problems": problems, "told": told}
+    if data is not None:
+        estimates = _again(folder, facts, data)
+        found["again"] = as_json({"student": estimates})["student"]
+        for name, estimate in estimates.items():
+            text, wrong = _compared(name, estimate, facts)
+            told.append(text)
+            problems += [text] if wrong else []
+    return found
+
+
+def _changed(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    found = [f"{name} is missing" for name in sorted(then.keys() - now.keys())]
+    found += [f"{name} was added" for name in sorted(now.keys() - then.keys())]
+    return found + [f"{name} was changed" for name in sorted(then.keys() & now.keys()) if then[name] != now[name]]
+
+
+def _versions(then: dict[str, str]) -> str:
+    now = versions()
+    other = [f"{name} {then[name]} then, {now.get(name, 'none')} now" for name in then if then[name] != now.get(name)]
+    return "with the versions that are installed" if not other else f"with other versions: {'; '.join(other)}"
+
+
+def _again(folder: Path, facts: dict[str, Any], data: str) -> dict[str, Estimate]:
+    columns = dict(facts["columns"])
+    if not columns["gold"]:
+        raise DataError("the student was fitted without a column of gold labels, so there is nothing to measure again.")
+    for name in ("weak", "probabilities"):
+        columns[name] = ()
+    # only texts and gold labels are read: `supervised` asks for no weak ones
+    wanted = Wanted(**{**columns, "supervised": True, "classes": tuple(facts["classes"])})
+    if wanted.preference:
+        wanted = dataclasses.replace(wanted, classes=())
+    own = read(open_table(data), wanted)
+    rows = np.flatnonzero(np.isfinite(own.gold))
+    if len(rows) < 2:
+        raise DataError(
+            f"'{data}' has {len(rows)} rows with a gold label in '{columns['gold']}'; at least 2 are needed."
+        )
+    loaded = bundle.load(folder)
+    inputs: Any = tuple(own.inputs[i] for i in rows)
+    guess = loaded.prefer(*candidates(inputs)) if wanted.preference else loaded.predict(inputs)  # type: ignore[arg-type]
+    run = Run(own.gold[rows], [own.groups[i] for i in rows], guess, guess, guess)
+    return {name: compare(name, [run], level=facts["level"]).student for name in for_kind(facts["target"])}
+
+
+def _compared(name: str, now: Estimate, facts: dict[str, Any]) -> tuple[str, bool]:
+    """Return what the new score says of the claimed one, and whether their intervals lie apart."""
+    claim = facts["evidence"]["metrics"].get(name, {}).get("student")
+    if claim is None:
+        return f"{name}: {now} on {now.examples} rows; the folder claims none.", False
+    then = from_json(claim)
+    apart = now.defined and then.defined and (now.high < then.low or now.low > then.high)
+    verdict = "their intervals lie apart" if apart else "which agrees with the claim"
+    return f"{name}: {now} on {now.examples} rows, {then} claimed: {verdict}.", apart

@@ -1,0 +1,338 @@
+"""`surpass fit`: from a person's table to a model folder, with what is known of the student."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surpass.artifacts import Facts, Values
+from surpass.errors import DataError
+from surpass.models.base import Model
+from surpass.own import parts, saving
+from surpass.own.choosing import Choice, choose
+from surpass.own.crowd import Combine, combined
+from surpass.own.evidence import Division, Places, Predicted, as_json, divide, with_gold, without_gold
+from surpass.own.fitting import Pool, Student, one_hot
+from surpass.own.guarding import findings, splits_of
+from surpass.own.notes import basis, notes, rests_on
+from surpass.own.reading import Own, Wanted, read
+from surpass.runtime import Runtime
+from surpass.spec import encode, name_of
+from surpass.tables import Table, open_table
+from surpass.work import versions
+
+Tell = Callable[[float | None, str], None]
+"""Called with the share of the step that is done (None: not known) and what is being done."""
+FEW_STEPS, MOST_TIMES = 100, 10
+FEWEST_ALONE = 20
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        source: path of the table, or hub:...
+        wanted: its columns.
+        out: the model folder to write.
+        strong, method, supervisor: as `WeakToStrongClassifier` takes them.
+        n_gold: pretend that only so many gold labels are there.
+        combine: how several weak columns become one label.
+        seeds: fits of the student, and of what it is compared with; the first is kept.
+        seed: the first seed.
+        level: of the intervals.
+        strict: bad lines are errors.
+        encoding: of a text file.
+        overwrite: replace a model folder that is there.
+        runtime: speed, place and noise.
+    """
+
+    source: str
+    wanted: Wanted
+    out: Path
+    strong: Any
+    method: Any = parts.AUTO
+    supervisor: Any = None
+    n_gold: int | None = None
+    combine: Combine = "mean"
+    seeds: int = 1
+    seed: int = 0
+    level: float = 0.95
+    strict: bool = False
+    encoding: str = "utf-8"
+    overwrite: bool = False
+    runtime: Runtime = Runtime()
+
+
+@dataclasses.dataclass
+class _Clock:
+    """Tells what is being done, and remembers how long each step took."""
+
+    tell: Tell
+    taken: dict[str, float] = dataclasses.field(default_factory=dict)
+    since: float = 0.0
+    step: str = ""
+
+    def __call__(self, step: str) -> None:
+        now = time.monotonic()
+        if self.step:
+            self.taken[self.step] = round(self.taken.get(self.step, 0.0) + now - self.since, 2)
+        self.step, self.since = step, now
+        if step:
+            self.tell(None, step)
+
+
+def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, Any]:
+    """Fit, write the model folder, and return what its `surpass.json` holds.
+
+    Raises:
+        DataError, SpecError, IncompatibleError: what a person can mend; nothing is written then.
+    """
+    wanted = request.wanted
+    strong = parts.model(request.strong)
+    weak_model = parts.model(request.supervisor, "supervisor") if request.supervisor is not None else None
+    method = None if request.method == parts.AUTO else parts.method(request.method)
+    saving.check(strong, method, request.out, overwrite=request.overwrite, preference=wanted.preference)
+    if request.n_gold is not None and (weak_model is None or request.n_gold < 2):
+        raise DataError(
+            f"--n-gold {request.n_gold}: at least 2, and only with --supervisor, which is fitted on so many."
+        )
+    clock = _Clock(tell)
+    table = open_table(request.source, strict=request.strict, encoding=request.encoding)
+    clock("reading the table")
+    own = read(table, wanted, tell)
+    fit = _Fit(request, own, strong.resolve(), weak_model.resolve() if weak_model else None, clock)
+    if method is not None:
+        parts.check(strong, method, len(own.classes), some_gold=bool(len(fit.division.known)), target=own.target)
+    fit.label()
+    choice = fit.choose() if method is None else Choice(method, "as given")
+    students = fit.students(choice)
+    predicted = fit.predicted(students)
+    facts = fit.facts(table, choice, students, predicted)
+    clock("writing the model folder")
+    with saving.replacing(request.out) as folder:
+        facts = saving.write(folder, students[0], fit.pool, facts)
+        clock("")
+        facts["seconds"] = clock.taken
+        saving.write_facts(folder, facts)
+    return facts
+
+
+class _Fit:
+    """One run: its rows, what they are for, and the fits."""
+
+    def __init__(self, request: Request, own: Own, strong: Model, weak: Model | None, clock: _Clock) -> None:
+        self.request, self.own, self.strong, self.weak_model, self.clock = request, own, strong, weak, clock
+        self.pool = Pool(own.inputs, own.classes, request.runtime, own.target)
+        self.division: Division = divide(
+            np.isfinite(own.gold), own.labelled, own.groups, supervised=weak is not None, n_gold=request.n_gold
+        )
+        self.weak: Values = np.full((len(own.inputs), len(own.classes)), np.nan)
+        self.supervisor_facts: Facts = {}
+        if not len(self.division.train):
+            raise DataError("no row is left to train on once the test rows are set aside. Give more rows.")
+        _check_classes(own, self.division)
+
+    def label(self) -> None:
+        """Fill the weak labels: from their columns, or by the supervisor."""
+        own, division = self.own, self.division
+        if self.weak_model is None:
+            if own.probabilities.shape[1]:
+                self.weak = own.probabilities
+            else:
+                self.weak = combined(own.votes, len(own.classes), self.request.combine)
+            return
+        self.clock("fitting the supervisor")
+        rows = division.known
+        model = for_few_rows(self.weak_model, len(rows))
+        supervisor = self.pool.fit(model, parts.method("soft"), rows, self.gold(rows), seed=self.request.seed)
+        self.supervisor_facts = supervisor.fitted.facts
+        unknown = np.setdiff1d(np.union1d(division.train, division.test), rows)
+        self.weak[unknown] = self.pool.predict(supervisor, unknown)
+
+    def gold(self, rows: Places) -> Values:
+        """Return gold labels of rows as probabilities."""
+        return one_hot(self.own.gold[rows].astype(np.int64), len(self.own.classes))
+
+    def choose(self) -> Choice:
+        """Return what method `auto` becomes."""
+        train = np.setdiff1d(self.division.train, self.division.known)
+        train = train[np.isfinite(self.weak[train]).all(axis=1)]
+        judges = self.division.known if self.weak_model is None else self.division.known[:0]
+        return choose(
+            self.pool, self.strong, train, self.weak[train], judges, self.own.gold[judges], seed=self.request.seed,
+            tell=self.clock,
+        )  # fmt: skip
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of the fits."""
+        return range(self.request.seed, self.request.seed + self.request.seeds)
+
+    def students(self, choice: Choice) -> list[Student]:
+        """Return the student of each seed."""
+        rows = self.division.train
+        marks = np.isin(rows, self.division.known)
+        values = self.weak[rows].copy()
+        values[marks] = self.gold(rows[marks])
+        found = []
+        for seed in self.seeds:
+            self.clock("fitting the student")
+            found.append(self.pool.fit(self.strong, choice.method, rows, values, gold=marks, seed=seed))
+        return found
+
+    def predicted(self, students: Sequence[Student]) -> Predicted | None:
+        """Return predictions of the test rows by all roles, or None without test rows."""
+        test, train = self.division.test, self.division.train
+        if not len(test):
+            return None
+        self.clock("predicting the test rows")
+        by_student = tuple(self.pool.predict(student, test) for student in students)
+        tops: dict[str, tuple[Values, ...]] = {}
+        if self.division.fair:
+            known = train[np.isfinite(self.own.gold[train])]
+            tops["ceiling"] = self._on_gold("fitting the ceiling", self.strong, known)
+        elif len(known := self.division.known) >= FEWEST_ALONE and len(set(self.own.gold[known])) > 1:
+            tops["gold_only"] = self._on_gold("fitting on gold alone", for_few_rows(self.strong, len(known)), known)
+        groups = self.own.groups
+        return Predicted(self.own.gold[test], tuple(groups[i] for i in test), self.weak[test], by_student, **tops)
+
+    def _on_gold(self, step: str, model: Model, rows: Places) -> tuple[Values, ...]:
+        found = []
+        for seed in self.seeds:
+            self.clock(step)
+            fitted = self.pool.fit(model, parts.method("soft"), rows, self.gold(rows), seed=seed)
+            found.append(self.pool.predict(fitted, self.division.test))
+        return tuple(found)
+
+    def _estimates(self, students: Sequence[Student], predicted: Predicted | None) -> dict[str, Any]:
+        if predicted is not None:
+            return with_gold(predicted, target=self.own.target, level=self.request.level)
+        held = self.division.held
+        if len(held) < 2:
+            return {}
+        values = [self.pool.predict(student, held) for student in students]
+        groups = [self.own.groups[i] for i in held]
+        return {"weak labels": without_gold(self.weak[held], values, groups, level=self.request.level)}
+
+    def facts(
+        self, table: Table, choice: Choice, students: Sequence[Student], predicted: Predicted | None
+    ) -> dict[str, Any]:
+        """Return what is known, for `surpass.json`."""
+        self.clock("measuring")
+        request, own, division, first = self.request, self.own, self.division, students[0]
+        where = {"task": Path(request.source).name, "strong": self.strong.label(), "method": name_of(choice.method)}
+        encoded = [self.pool.table(first.encoder).facts] if first.encoder else []
+        read_by = {"student": [first.fitted.facts, *encoded], "supervisor": [self.supervisor_facts]}
+        splits = splits_of(own, division, self.weak, supervised=self.weak_model is not None)
+        found = findings(splits, predicted, read_by, where)
+        estimates = self._estimates(students, predicted)
+        several = len(own.votes[0]) > 1
+        return {
+            "format": 1,
+            "target": own.target,
+            "text_column": request.wanted.text,
+            "candidates": [request.wanted.first, request.wanted.second] if request.wanted.preference else [],
+            "classes": list(own.classes),
+            "student": {
+                "name": self.strong.label(),
+                "model": encode(self.strong),
+                "method": encode(choice.method),
+                "method_name": name_of(choice.method),
+                "choice": choice.as_json(),
+                "seed": first.seed,
+                "trained_on": first.trained_on,
+            },
+            "labels": _labels_told(request, self.weak_model, several=several),
+            "columns": dataclasses.asdict(request.wanted),
+            "data": {
+                "name": Path(request.source).name if not request.source.startswith("hub:") else request.source,
+                "digest": table.digest(),
+                "counts": own.counts,
+                "told": _told(table, own, request.wanted),
+            },
+            "rows": _row_counts(own, division, self.weak, supervised=self.weak_model is not None),
+            "level": request.level,
+            "evidence": {
+                "basis": basis(predicted),
+                "rests_on": rests_on(len(students), predicted),
+                "metrics": as_json(estimates),
+                "notes": notes(own, division, predicted, estimates, supervised=self.weak_model is not None),
+            },
+            "findings": found,
+            "versions": versions(),
+        }
+
+
+def for_few_rows(model: Model, rows: int) -> Model:
+    """Return a finetuned model with epochs for 100 steps on few rows, at most ten times its own; others as they are."""
+    if model.kind != "model/hf":
+        return model
+    found: Any = model
+    steps = math.ceil(rows / found.batch_size)
+    epochs = min(MOST_TIMES * found.epochs, math.ceil(FEW_STEPS / steps))
+    longer: Model = dataclasses.replace(found, epochs=max(found.epochs, epochs))
+    return longer
+
+
+def _check_classes(own: Own, division: Division) -> None:
+    """Refuse rows whose labels are of one class."""
+    train = division.train
+    seen = set(own.votes[train][np.isfinite(own.votes[train])]) | set(own.gold[division.known])
+    if not own.probabilities.shape[1] and len(seen) < 2:
+        held = ", ".join(own.classes[int(i)] for i in seen)
+        raise DataError(
+            f"all labels of the training rows are of one class ({held}). Two or more are needed to learn from."
+        )
+
+
+def _labels_told(request: Request, weak: Model | None, *, several: bool) -> str:
+    wanted = request.wanted
+    if weak is not None:
+        return f"predictions of the supervisor {weak.label()}, fitted on gold labels of column {wanted.gold}"
+    if wanted.probabilities:
+        return f"probabilities of {', '.join(wanted.probabilities)}"
+    how = f", combined by {request.combine}" if several else ""
+    return f"weak labels of {', '.join(wanted.weak)}{how}"
+
+
+def _told(table: Table, own: Own, wanted: Wanted) -> list[str]:
+    """Return what was left out of the table, in sentences."""
+    counts, found = own.counts, []
+    if table.bad_count:
+        found.append(table.told())
+    if counts["unlabelled"]:
+        found.append(f"{counts['unlabelled']:,} rows without any label were left out")
+    if counts["kept"] < counts["usable"]:
+        found.append(
+            f"{counts['kept']:,} of {counts['usable']:,} usable rows were taken (a sample by hash, gold rows first); "
+            "--max-rows takes more"
+        )
+    if repeats := counts["kept"] - len(set(own.groups)):
+        found.append(f"{repeats:,} rows repeat the text of another; equal texts stay on one side of every cut")
+    return found
+
+
+def _row_counts(own: Own, division: Division, weak: Values, *, supervised: bool) -> dict[str, int]:
+    votes = own.votes
+    disagree = 0
+    if votes.shape[1] > 1:
+        disagree = int(sum(len(set(row[np.isfinite(row)])) > 1 for row in votes))
+    found = {
+        "kept": len(own.inputs),
+        "with a gold label": int(np.isfinite(own.gold).sum()),
+        "with a weak label": int(np.isfinite(weak).all(axis=1).sum()),
+        "on which raters disagree": disagree,
+        "with a missing vote": int((~np.isfinite(votes)).any(axis=1).sum()) if votes.shape[1] > 1 else 0,
+        "training": len(division.train),
+        "training, gold label used" if not supervised else "gold, used by the supervisor": len(division.known),
+        "test": len(division.test),
+        "held out without gold": len(division.held),
+    }
+    return {name: n for name, n in found.items() if n or name in ("kept", "training", "test")}

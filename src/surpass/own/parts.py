@@ -1,0 +1,108 @@
+"""What a person names in one word: the strong model, the supervisor, the method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from surpass.errors import IncompatibleError, SpecError, StudyError
+from surpass.feasibility import NEEDS, REMEDY
+from surpass.methods.base import FROM_LABELS, Method
+from surpass.models.base import Model
+from surpass.registry import REGISTRIES
+from surpass.spec import Spec, describe_kind
+from surpass.studyfile import component
+
+BACKBONES = ("hub:", "path:", "package:")
+SMALL, TOP = 60e6, 4
+"""Parameters up to which a finetuned model trains whole by default; above, its top layers alone."""
+AUTO = "auto"
+
+
+def model(value: Any, role: str = "strong") -> Model:
+    """Return the model that a spec, a mapping as in study files, or a word names.
+
+    A word is `tfidf` (word counts and a logistic regression), the address of a pretrained model, which is finetuned, or the
+    name of a model family; text that begins with `{` is a mapping in YAML.
+
+    Raises:
+        SpecError: it names no model that can be had here.
+    """
+    if isinstance(value, Model):
+        found: Any = value
+    elif value == "tfidf":
+        found = REGISTRIES["model"].get("sklearn")()
+    elif isinstance(value, str) and value.startswith(BACKBONES):
+        found = finetuned(value)
+    elif isinstance(value, str | Mapping):
+        found = _read("model", value, role)
+    else:
+        raise SpecError(f"{role}={value!r}: give tfidf, hub:..., path:..., package:..., or a mapping with model: NAME.")
+    problem = found.problem() or (encoder.problem() if (encoder := found.encoder()) else None)
+    if problem:
+        raise SpecError(f"{role}: {problem}")
+    return found  # type: ignore[no-any-return]
+
+
+def finetuned(backbone: str) -> Model:
+    """Return the model that finetunes a backbone: all of a small one, else its top four layers."""
+    hf: Any = REGISTRIES["model"].get("hf")
+    whole: Model = hf(backbone=backbone)
+    if (problem := whole.problem()) is not None:
+        raise SpecError(f"strong: {problem}")
+    from surpass.assets import backbones
+
+    config = backbones.config(backbone)
+    layers, width = config.get("num_hidden_layers", 0), config.get("hidden_size", 0)
+    parameters = 12 * layers * width**2 + config.get("vocab_size", 0) * width  # of a common transformer
+    if parameters <= SMALL or not layers:
+        return whole
+    top: Model = hf(backbone=backbone, tune="top", layers=min(TOP, layers))
+    return top
+
+
+def method(value: Any) -> Method:
+    """Return the method that a spec, a mapping as in study files, or a name stands for; SpecError when none is named."""
+    if isinstance(value, Method):
+        return value
+    if not isinstance(value, str | Mapping):
+        raise SpecError(f"method={value!r}: give auto, a name such as soft, or a mapping with method: NAME.")
+    return _read("method", value, "method")  # type: ignore[return-value]
+
+
+def _read(family: str, value: str | Mapping[str, Any], role: str) -> Spec:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        import yaml
+
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SpecError(f"{role}={value!r} is no valid YAML: {' '.join(str(error).split())}.") from error
+    try:
+        return component(family, value)
+    except StudyError as error:
+        raise SpecError(f"{role}: {' '.join(error.problems)}") from error
+
+
+def check(strong: Model, chosen: Method, classes: int, *, some_gold: bool, target: str = "classification") -> None:
+    """Raise IncompatibleError when the method cannot be had with this model from a person's own labels."""
+    name = describe_kind(chosen)
+    if missing := sorted(chosen.needs - FROM_LABELS - strong.can):
+        what = ", ".join(NEEDS[need] for need in missing)
+        raise IncompatibleError(
+            f"{name} needs {what}, which {describe_kind(strong)} cannot do as it is set. {REMEDY[missing[0]]}"
+        )
+    if lacking := sorted(chosen.needs & {"pretrained", "supervisor_features", "members"}):
+        what = ", ".join(NEEDS[need] for need in lacking)
+        raise IncompatibleError(f"{name} needs {what}, which a file of labels does not have. Use soft or logconf.")
+    if "gold" in chosen.needs and not some_gold:
+        raise IncompatibleError(f"{name} needs rows with gold labels among the training rows. Give some, or use soft.")
+    if target not in strong.targets:
+        raise IncompatibleError(f"{describe_kind(strong)} cannot do {target}; use hf or probe.")
+    if chosen.most_classes is not None and classes > chosen.most_classes:
+        raise IncompatibleError(f"{name} is defined for {chosen.most_classes} classes; the labels have {classes}.")
+
+
+def is_trained_by_gradient(strong: Model) -> bool:
+    """Return whether a model can take a method's own loss."""
+    return "custom_loss" in strong.can

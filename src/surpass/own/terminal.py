@@ -1,0 +1,38 @@
+"""What is known of a student, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.table import Table
+
+from surpass.own.card import ROLES
+from surpass.own.evidence import from_json
+
+SHOWN = ("accuracy", "log_loss", "auroc", "weak labels")
+
+
+def summary(facts: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what rich prints: the student, the table of estimates, notes and findings."""
+    student, evidence = facts["student"], facts["evidence"]
+    yield f"Student: {student['name']}, {student['trained_on']:,} rows, classes {', '.join(facts['classes'])}"
+    yield f"Labels: {facts['labels']}"
+    yield f"Method: {student['method_name']} ({student['choice']['why']})"
+    for text in facts["data"]["told"]:
+        yield f"Data: {text}."
+    yield evidence["basis"]
+    metrics = {name: evidence["metrics"][name] for name in SHOWN if name in evidence["metrics"]}
+    if metrics:
+        table = Table(box=None, pad_edge=False)
+        for title in ("", *metrics):
+            table.add_column(title)
+        for role, title in ROLES.items():
+            if any(role in held for held in metrics.values()):
+                table.add_row(title, *(str(from_json(held[role])) if role in held else "" for held in metrics.values()))
+        yield table
+        yield f"In brackets: {100 * facts['level']:g} % intervals over {evidence['rests_on']}."
+    for note in evidence["notes"]:
+        yield f"- {note}"
+    for one in facts["findings"]:
+        yield f"{one['severity']:8}{one['code']}: {one['message']}"

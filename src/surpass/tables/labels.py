@@ -1,0 +1,224 @@
+"""What the cells of label columns mean. A label is a class index or a number, NaN where the cell is empty.
+
+    names = find_classes(table, "vote_1", "vote_2")                       # streams the table once
+    votes = Crowd([Classes(column, names) for column in ("vote_1", "vote_2")])
+    table.need(*votes.columns)
+    for number, row in table.rows():
+        with table.located(number):
+            votes.read(row)                                               # (1.0, nan); DataError for any other value
+
+Readers are `Classes`, `Numbers`, `Preference` (one column), `Probabilities` and `Crowd` (several). `spell` is how a cell is
+written as the name of a class: 1.0 and "1.0" are 1; True, "true" and "TRUE" are one class.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from surpass.errors import DataError
+from surpass.tables.base import Row, Table
+
+MOST_CLASSES = 1000
+SUM_TOLERANCE = 1e-3
+"""Probabilities of a row may miss the sum 1 by so much, for rounding; they are then scaled to it."""
+FIRST, SECOND, TIE = {"first", "a", "1", "model_a"}, {"second", "b", "2", "model_b"}, {"tie", "equal", "both"}
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+
+
+def spell(cell: Any) -> str:
+    """Return a cell as the name of a class: stripped text, whole numbers without a point; empty for a missing one."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    text = str(cell).strip()
+    if whole := _WHOLE.fullmatch(text):
+        return whole[1]
+    return "" if text.lower() == "nan" else text
+
+
+def _same(name: str) -> str:
+    """Return what spellings of one class share."""
+    return name.lower() if name.lower() in ("true", "false") else name
+
+
+class ClassCounter:
+    """Counts the classes that label columns name, while rows go by."""
+
+    def __init__(self, table: Table, columns: Sequence[str]) -> None:
+        self._named = f"column{'s'[: len(columns) > 1]} {', '.join(map(repr, columns))} of '{table.source}'"
+        self._columns = tuple(columns)
+        self.counts: Counter[str] = Counter()
+
+    def add(self, row: Row) -> None:
+        """Count the labels of a row; DataError once there are too many classes."""
+        for column in self._columns:
+            if name := spell(row.get(column)):
+                self.counts[name] += 1
+        if len(self.counts) > MOST_CLASSES:
+            some = ", ".join(repr(name[:30]) for name in list(self.counts)[:3])
+            raise DataError(
+                f"{self._named} ha{'ve' if len(self._columns) > 1 else 's'} more than {MOST_CLASSES:,} different values, "
+                f"such as {some}. That is no class. Name another column; numbers are labels of a regression."
+            )
+
+    def names(self) -> tuple[str, ...]:
+        """Return the classes: numbers by size, other names by alphabet, each in its most frequent spelling.
+
+        Raises:
+            DataError: there are fewer than two.
+        """
+        spellings: dict[str, list[str]] = defaultdict(list)
+        for name in self.counts:
+            spellings[_same(name)].append(name)
+        names = [min(found, key=lambda name: (-self.counts[name], name)) for found in spellings.values()]
+        if len(names) < 2:
+            held = f"one class only, {names[0]!r}" if names else "no label at all"
+            plural = "hold" if len(self._columns) > 1 else "holds"
+            raise DataError(f"{self._named} {plural} {held}. Two classes or more are needed to learn from.")
+        numbers = all(_number(name) is not None for name in names)
+        return tuple(sorted(names, key=(lambda name: (_number(name) or 0.0, name)) if numbers else None))
+
+
+def find_classes(table: Table, *columns: str) -> tuple[str, ...]:
+    """Return the classes that the columns name; the table is streamed once.
+
+    Raises:
+        DataError: a column is missing, or they hold fewer than two or more than 1,000 classes.
+    """
+    table.need(*columns)
+    counter = ClassCounter(table, columns)
+    for _, row in table.rows():
+        counter.add(row)
+    return counter.names()
+
+
+class Column:
+    """A column of labels: `parse` reads one cell, `read` the cell of a row."""
+
+    def __init__(self, column: str) -> None:
+        self.columns = (column,)
+
+    def parse(self, cell: Any) -> float:
+        """Return the label of a cell, NaN when it is empty; DataError has its value and what is allowed."""
+        raise NotImplementedError
+
+    def read(self, row: Row) -> float:
+        """Return the label of a row, NaN when its cell is empty or missing; DataError also has the column."""
+        cell = row.get(self.columns[0])
+        if cell is None:
+            return math.nan
+        try:
+            return self.parse(cell)
+        except DataError as error:
+            raise DataError(f"column '{self.columns[0]}' has {str(cell)[:60]!r}{error}") from None
+
+
+class Classes(Column):
+    """A column of class names; labels are indices of `names`."""
+
+    def __init__(self, column: str, names: Sequence[str]) -> None:
+        super().__init__(column)
+        self.names = tuple(names)
+        self._index = {_same(spell(name)): float(i) for i, name in enumerate(names)}
+
+    def parse(self, cell: Any) -> float:
+        """Return the index of the class that a cell names."""
+        name = spell(cell)
+        found = self._index.get(_same(name)) if name else math.nan
+        if found is None:
+            raise DataError(f", which is none of {', '.join(self.names)}. Mend the label, or name its class too.")
+        return found
+
+
+class Numbers(Column):
+    """A column of numbers, the labels of a regression."""
+
+    def parse(self, cell: Any) -> float:
+        """Return the number of a cell."""
+        if not spell(cell):
+            return math.nan
+        number = None if isinstance(cell, bool) else _number(str(cell))
+        if number is None:
+            raise DataError("; a finite number is needed.")
+        return number
+
+
+class Preference(Column):
+    """A column that says which of two candidates is better: 1 is the first, 0 the second.
+
+    Cells are the names of the two columns, first/second, a/b, 1/2 or model_a/model_b; a tie is no preference (NaN).
+    """
+
+    def __init__(self, column: str, first: str, second: str) -> None:
+        super().__init__(column)
+        self._names = {first.lower(): 1.0, second.lower(): 0.0}
+
+    def parse(self, cell: Any) -> float:
+        """Return 1.0 when the first candidate is the better one, 0.0 when the second is, NaN for a tie or nothing."""
+        name = spell(cell).lower()
+        if name in self._names:
+            return self._names[name]
+        if not name or name in TIE:
+            return math.nan
+        if name not in FIRST | SECOND:
+            allowed = ", ".join((*self._names, "first, second, a, b, 1, 2"))
+            raise DataError(f", which names no candidate. Allowed are {allowed}, and tie.")
+        return float(name in FIRST)
+
+
+class Probabilities:
+    """Columns of probabilities: one for each class, or of two classes one with the probability of the second."""
+
+    def __init__(self, columns: Sequence[str], names: Sequence[str]) -> None:
+        if len(columns) != len(names) and (len(columns), len(names)) != (1, 2):
+            raise DataError(
+                f"{len(columns)} column{'s'[: len(columns) != 1]} of probabilities ({', '.join(columns)}) for {len(names)} "
+                f"classes ({', '.join(names)}). Give one for each class, or for two classes one with that of the second."
+            )
+        self.columns, self.names = tuple(columns), tuple(names)
+
+    def read(self, row: Row) -> NDArray[np.float64] | None:
+        """Return the probabilities of a row, (C,), which sum to 1; None when all cells are empty.
+
+        Raises:
+            DataError: a cell is no number in [0, 1], or they miss the sum 1 by more than 0.001.
+        """
+        cells = [row.get(column) for column in self.columns]
+        if not any(map(spell, cells)):
+            return None
+        found = np.array([_number(str(cell)) for cell in cells], dtype=np.float64)  # None becomes NaN
+        named = ", ".join(f"{name}={str(cell)[:20]}" for name, cell in zip(self.columns, cells, strict=True))
+        if not ((found >= 0) & (found <= 1)).all():
+            raise DataError(f"columns {named}: probabilities between 0 and 1 are needed.")
+        if len(found) == 1:
+            return np.array([1 - found[0], found[0]])
+        if abs(found.sum() - 1) > SUM_TOLERANCE:
+            raise DataError(f"columns {named} sum to {found.sum():.4g}. The probabilities of a row must sum to 1.")
+        return np.asarray(found / found.sum(), dtype=np.float64)
+
+
+class Crowd:
+    """Several columns of labels, one of each rater, who may disagree or give none."""
+
+    def __init__(self, raters: Sequence[Column]) -> None:
+        self._raters = tuple(raters)
+        self.columns = tuple(name for rater in raters for name in rater.columns)
+
+    def read(self, row: Row) -> tuple[float, ...]:
+        """Return the vote of each rater, NaN where one gave none."""
+        return tuple(rater.read(row) for rater in self._raters)
+
+
+def _number(text: str) -> float | None:
+    """Return a finite number, or None."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
