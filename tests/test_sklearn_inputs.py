@@ -42,7 +42,9 @@ def fitted(model, job):
 
 
 @pytest.mark.parametrize(
-    "model", [Sklearn(features="chars", ngrams=4), Sklearn(features="standard"), FOREST], ids=lambda model: model.label()
+    "model",
+    [Sklearn(features="chars", ngrams=4), Sklearn(features="standard"), FOREST],
+    ids=lambda model: model.label(),
 )
 def test_contract(model):
     check_model(model)
@@ -60,6 +62,15 @@ def test_contract(model):
 )
 def test_a_model_says_what_it_reads_before_it_is_fitted(features, inputs):
     assert Sklearn(features=features).inputs == inputs
+
+
+def test_an_estimator_says_what_it_can_do():
+    classes = {"classification", "preference"}
+    assert Sklearn().targets == FOREST.targets == classes
+    assert Sklearn(estimator="sklearn.svm.SVC").targets == classes
+    assert Sklearn(estimator="sklearn.linear_model.Ridge").targets == {"regression"}
+    assert Sklearn(estimator="nosuch.Thing").problem()
+    assert "without probabilities" in (Sklearn(estimator="sklearn.svm.LinearSVC").problem() or "")
 
 
 # molecules

@@ -26,4 +26,8 @@ def test_an_installed_wheel_finds_its_presets_and_files(tmp_path, python):
     code = "import surpass; from surpass import presets; print(surpass.__file__, *presets.names())"
     where, *presets = python(code, path=site).split()
     assert Path(where).is_relative_to(site)
+    code = "from surpass.checks import CODES, pages; print(pages.folder()); print(sorted(CODES) == pages.codes())"
+    folder, whole = python(code, path=site).split()
+    assert Path(folder).is_relative_to(site)
+    assert whole == "True"
     assert presets == sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))

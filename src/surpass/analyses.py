@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from surpass.results import (
     ResultRow,
     Rung,
     SaliencyRow,
+    Setting,
+    SettingRow,
     ShiftRow,
     Way,
 )
@@ -41,6 +44,10 @@ FROZEN, TUNED = "probe on frozen features", "finetuned"
 PROMPTED, ASKED = "prompted with examples", "prompted without examples"
 
 
+FEWEST_SETTINGS = 3
+"""So many supervisors that differ in one number make a curve."""
+
+
 class Analyses(NamedTuple):
     """What is said of a study beside its scores; each empty where it has nothing to say."""
 
@@ -49,6 +56,7 @@ class Analyses(NamedTuple):
     ladders: tuple[LadderRow, ...]
     saliency: tuple[SaliencyRow, ...]
     shifts: tuple[ShiftRow, ...]
+    settings: tuple[SettingRow, ...]
 
 
 def analyse(
@@ -62,6 +70,7 @@ def analyse(
         tuple(_ladders(study, groups, rows, agreement)),
         tuple(_saliency(study, groups)),
         tuple(row for group in groups for row in _shifts(study, group)),
+        tuple(_settings(study, groups, rows)),
     )
 
 
@@ -146,12 +155,51 @@ def _primary(study: Study, group: Seeds) -> str:
     return (study.metrics or for_kind(group[0].splits.target))[0]
 
 
-def _rung(study: Study, group: Seeds, metric: str, scores: Scores, shares: Shares) -> Rung:
+def _score(study: Study, group: Seeds, metric: str, scores: Scores) -> ResultRow:
     name = tuple(names(group[0].cell).values())
-    row = scores.get((*name, metric, study.stopping)) or scores[*name, metric, "last"]
-    same = shares.get(name)
+    return scores.get((*name, metric, study.stopping)) or scores[*name, metric, "last"]
+
+
+def _rung(study: Study, group: Seeds, metric: str, scores: Scores, shares: Shares) -> Rung:
+    row = _score(study, group, metric, scores)
+    same = shares.get(tuple(names(group[0].cell).values()))
     held = (same.overall, same.when_right, same.when_wrong) if same else (None, None, None)
     return Rung(row.strong, _parameters(group), row.student, row.pgr, *held)
+
+
+class _Place(NamedTuple):
+    """What supervisors share that differ in one number: their `kind`, and the `rest` of their fields, are the same."""
+
+    task: str
+    strong: str
+    method: str
+    kind: str
+    option: str
+    rest: tuple[tuple[str, Any], ...]
+    data: Data
+
+
+def _settings(study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow]) -> Iterator[SettingRow]:
+    """Yield the supervisors, three or more, that differ in one number alone and share task, rows, strong model and method."""
+    scores = {(*_subject(row), row.metric, row.stopping): row for row in rows if row.split == "test"}
+    found: dict[_Place, dict[float | None, Seeds]] = {}
+    for group in groups:
+        cell, told = group[0].cell, names(group[0].cell)
+        weak, data = cell.pair.weak, study.data_of(cell.task, cell.pair, 0)
+        values = {field.name: getattr(weak, field.name) for field in dataclasses.fields(weak)}
+        for option, value in values.items():
+            if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+                rest = tuple((name, other) for name, other in values.items() if name != option)
+                place = _Place(told["task"], told["strong"], told["method"], weak.kind, option, rest, data)
+                found.setdefault(place, {})[value] = group
+    for (task, strong, method, kind, option, *_), members in found.items():
+        if len(members) >= FEWEST_SETTINGS:
+            metric = _primary(study, next(iter(members.values())))
+            values_up = sorted(members, key=lambda value: math.inf if value is None else value)
+            scored = [(value, _score(study, members[value], metric, scores)) for value in values_up]
+            settings = [Setting(row.weak, value, row.floor, row.student, row.ceiling, row.pgr) for value, row in scored]
+            family, _, _ = kind.partition("/")
+            yield SettingRow(task, strong, method, metric, REGISTRIES[family].display(kind), option, tuple(settings))
 
 
 def _shared(study: Study, members: Sequence[Seeds]) -> list[list[Run]]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin  # noqa: TID253  # loads with this module alone
+from sklearn.utils.multiclass import check_classification_targets  # noqa: TID253
 from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: TID253
 
 from surpass.artifacts import Inputs, Values
@@ -17,6 +18,10 @@ from surpass.own.choosing import Choice, choose
 from surpass.own.crowd import Combine, combined
 from surpass.own.fitting import Pool, Student, one_hot
 from surpass.runtime import Runtime
+
+
+class BadInput(DataError, ValueError):
+    """Rows or labels that cannot serve; a ValueError as well, which scikit-learn's tools expect."""
 
 
 class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not checked
@@ -78,7 +83,7 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             gold: (n,) ground truth, NaN or None where it is not known. Known rows are given to the student as they are.
 
         Raises:
-            DataError: shapes that do not fit, fewer than two classes, or a row with neither weak label nor gold.
+            BadInput: shapes that do not fit, fewer than two classes, or a row with neither weak label nor gold.
             IncompatibleError: the method needs what these labels or this model do not have.
         """
         if (y is None) == (self.supervisor is None):
@@ -87,6 +92,8 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         n = len(inputs)
         kind = None if y is None else _kind(y, self.labels)
         known = _column(gold, n, "gold")
+        if kind == "classes" and not any(map(_missing, _column(y, n, "y"))):
+            check_classification_targets(y)
         self.classes_ = _classes(y, kind, known)
         index = {name: i for i, name in enumerate(self.classes_.tolist())}
         strong = parts.model(self.strong).resolve()
@@ -99,7 +106,7 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         values = np.where(marks[:, None], one_hot(truth.clip(min=0), len(index)), weak)
         rows = np.flatnonzero(np.isfinite(values).all(axis=1))
         if len(rows) < n:
-            raise DataError(f"{n - len(rows)} of {n} rows have neither a weak label nor gold. Leave them out.")
+            raise BadInput(f"{n - len(rows)} of {n} rows have neither a weak label nor gold. Leave them out.")
         self.student_: Student = pool.fit(
             strong, self.choice_.method, rows, values[rows], gold=marks[rows], seed=self.seed
         )
@@ -121,7 +128,7 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         if kind is None:
             rows, others = np.flatnonzero(marks), np.flatnonzero(~marks)
             if not len(rows) or not len(others):
-                raise DataError(
+                raise BadInput(
                     f"{len(rows)} of {n} rows have gold labels; a supervisor needs some to be fitted on and others to label."
                 )
             weak = parts.model(self.supervisor, "supervisor").resolve()
@@ -149,12 +156,13 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def predict_proba(self, X: Any) -> Values:
         """Return probabilities (n, C), columns in the order of `classes_`."""
-        check_is_fitted(self)
+        check_is_fitted(self, "student_")
         return self.student_.predict(self._inputs(X, reset=False))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class of each row, (n,)."""
-        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        values = self.predict_proba(X)
+        found: NDArray[Any] = self.classes_[values.argmax(axis=1)]
         return found
 
 
@@ -168,14 +176,14 @@ def _column(items: Any, n: int, name: str) -> NDArray[Any]:
     found = np.empty(len(held), dtype=object)
     found[:] = held
     if len(found) != n or any(isinstance(item, list | tuple) for item in held):
-        raise DataError(f"{name} has shape {np.shape(items)} for {n} rows of X; one label for each row is needed.")
+        raise BadInput(f"{name} has shape {np.shape(items)} for {n} rows of X; one label for each row is needed.")
     return found
 
 
 def _table(votes: ArrayLike, n: int) -> NDArray[Any]:
     found = np.array(np.asarray(votes, dtype=object).tolist(), dtype=object)
     if found.ndim != 2 or len(found) != n:
-        raise DataError(f"votes have shape {found.shape}; ({n}, k) is needed, one column for each rater.")
+        raise BadInput(f"votes have shape {found.shape}; ({n}, k) is needed, one column for each rater.")
     return found
 
 
@@ -189,7 +197,7 @@ def _kind(y: Any, asked: str) -> str:
     if len(shape) == 1:
         return "classes"
     if len(shape) != 2:
-        raise DataError(f"y has shape {shape}; allowed are classes (n,), probabilities (n, C) and votes (n, k).")
+        raise BadInput(f"y has shape {shape}; allowed are classes (n,), probabilities (n, C) and votes (n, k).")
     try:
         values = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError):
@@ -204,7 +212,7 @@ def _classes(y: Any, kind: str | None, gold: NDArray[Any]) -> NDArray[Any]:
     if kind == "probabilities":
         found = np.arange(np.shape(y)[1])
         if not held <= set(found.tolist()):
-            raise DataError(
+            raise BadInput(
                 f"gold has classes {sorted(map(str, held))}, but y has {len(found)} columns, 0 to {len(found) - 1}."
             )
         return found
@@ -213,12 +221,12 @@ def _classes(y: Any, kind: str | None, gold: NDArray[Any]) -> NDArray[Any]:
     try:
         found = np.array(sorted(held))
     except TypeError as error:
-        raise DataError(
+        raise BadInput(
             f"labels are of several types: {sorted(map(repr, held))[:5]}. Give all as text or as numbers."
         ) from error
     if len(found) < 2:
-        raise DataError(
-            f"the labels are of one class{f', {found[0]!r}' if len(found) else ''}; a classifier needs two or more."
+        raise BadInput(
+            f"the labels are of one class{f', {found[0]}' if len(found) else ''}; a classifier needs two or more."
         )
     return found
 
@@ -226,7 +234,7 @@ def _classes(y: Any, kind: str | None, gold: NDArray[Any]) -> NDArray[Any]:
 def _checked(y: Any, n: int, classes: int) -> Values:
     values = np.asarray(y, dtype=np.float64)
     if values.shape != (n, classes):
-        raise DataError(f"y has shape {values.shape} for {n} rows of X; ({n}, {classes}) is needed.")
+        raise BadInput(f"y has shape {values.shape} for {n} rows of X; ({n}, {classes}) is needed.")
     if not (values >= 0).all() or not np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
-        raise DataError("y has rows that are no probabilities: none may be below 0, and each row must sum to 1.")
+        raise BadInput("y has rows that are no probabilities: none may be below 0, and each row must sum to 1.")
     return np.asarray(values / values.sum(axis=1, keepdims=True))

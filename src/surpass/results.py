@@ -136,6 +136,34 @@ class LadderRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class Setting:
+    """One supervisor of a `SettingRow`; `value` is None where it is left open, such as all raters of a row."""
+
+    weak: str
+    value: float | None
+    floor: Estimate
+    student: Estimate
+    ceiling: Estimate
+    pgr: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class SettingRow:
+    """Supervisors that differ in one number, such as how many raters label a row, on the in-domain test rows.
+
+    `kind` is what they are, `option` the number's name. `settings` ascend by its value, None last.
+    """
+
+    task: str
+    strong: str
+    method: str
+    metric: str
+    kind: str
+    option: str
+    settings: tuple[Setting, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Way:
     """One way to use a backbone: a frozen probe, finetuning, a probe after it, prompting; on weak labels or ground truth.
 
@@ -238,3 +266,4 @@ class Results:
     ladders: tuple[LadderRow, ...] = ()
     saliency: tuple[SaliencyRow, ...] = ()
     shifts: tuple[ShiftRow, ...] = ()
+    settings: tuple[SettingRow, ...] = ()

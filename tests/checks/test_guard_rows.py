@@ -130,6 +130,12 @@ def test_tiny_test_says_how_many_rows_the_asked_precision_takes(precision: float
     assert f"+-{precision:g} takes {needed:,} (n_test)" in found.message
 
 
+def test_tiny_test_of_a_regression_speaks_of_no_accuracy_that_it_has() -> None:
+    splits = changed(table({"test": 100}, target="regression"), labels=np.random.default_rng(0).normal(size=100))
+    (found,) = check_splits(splits, where=TASK)
+    assert "100 independent rows, so that every score is rough; take 196 (n_test)" in found.message
+
+
 def test_tiny_test_counts_groups_and_not_rows() -> None:
     clean = table(SIZES)
     groups = [*clean.rows.groups[:560], *(f"passage {i // 4}" for i in range(240))]

@@ -331,7 +331,7 @@ def test_a_study_file_is_labelled_by_an_endpoint_and_its_cost_can_be_seen(server
     described = {
         "name": "api",
         "tasks": [{"task": "file", "path": str(tmp_path / "rows.jsonl")}],
-        "pairs": [{"weak": {**weak, "prompt": "{text}: warm or {classes}?"}, "strong": {"model": "sklearn"}}],
+        "pairs": [{"weak": {**weak, "prompt": "{text}: {classes}?"}, "strong": {"model": "sklearn"}}],
         "data": {"n_weak": 0, "n_transfer": 60, "n_val": 10, "n_test": 40},
         "seeds": 2,
     }

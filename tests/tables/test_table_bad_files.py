@@ -112,6 +112,7 @@ BAD_LINES = [
     ("3,three\n", r"it has 2 cells, the first line has 3"),
     ("3,three,a,b\n", r"it has 4 cells, the first line has 3"),
     ("3,th\0ree,a\n", r"it holds a NUL byte"),
+    ('3,"th\nr\0ee",a\n', r"it holds a NUL byte"),
     ('3,"three" and more,a\n', r"its quotes do not match"),
     ('3,"three,a\n', r"its quotes do not match|a quote is opened in it and never closed"),
     (f"3,{LONG},a\n", r"a 10 MB cell in column 'text' \(at most 1 MB\)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -137,6 +138,13 @@ def test_missing_columns_of_every_kind_are_told_while_planning(tmp_path):
     assert "has no column 'wrong'" in str(file(tmp_path, lines, votes=("wrong",)).problem())
     assert file(tmp_path, lines).problem() is None
     assert "is no address of a data set" in str(File(path="hub:x").problem())
+
+
+@pytest.mark.parametrize("plugin", [File, FileLabels])
+def test_a_missing_package_is_a_problem_with_its_install_line(plugin, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "t.parquet").write_bytes(b"")
+    assert "Install it: pip install 'surpass[data]'" in str(plugin(path=str(tmp_path / "t.parquet")).problem())
 
 
 ROWS = [{"id": str(i), "text": f"text {i}", "label": i % 2 == 1, "p": i / 40} for i in range(40)]

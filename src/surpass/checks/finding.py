@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the gravest first
@@ -70,6 +73,18 @@ def only(where: Mapping[str, str], *names: str) -> dict[str, str]:
     {'task': 'toy', 'weak': 'tfidf'}
     """
     return {name: value for name, value in where.items() if name in names}
+
+
+def numbered(names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the place of each name among the sorted distinct ones, (n,).
+
+    An array of strings, as `np.unique` makes, is as wide as the longest: 800 MB for 1,590 names of which one is a long mail.
+
+    >>> numbered(["b", "a", "b"]).tolist()
+    [1, 0, 1]
+    """
+    places = {name: i for i, name in enumerate(sorted(set(names)))}
+    return np.array([places[name] for name in names], dtype=np.int64)
 
 
 def percent(share: float) -> str:

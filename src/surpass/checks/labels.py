@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from surpass.artifacts import Array, Rows, Values
-from surpass.checks.finding import Finding, only, percent
+from surpass.checks.finding import Finding, numbered, only, percent
 from surpass.checks.form import is_prose, of_inputs
 from surpass.checks.phrases import telling_phrase
 from surpass.checks.raters import kappa, vote_table
@@ -193,7 +193,7 @@ def _columns(rows: Rows) -> tuple[Values, Sequence[str]]:
         table, names = of_inputs(rows.inputs)
         parts.append((table, [f"its {name}" for name in names]))
     if len(set(rows.domains)) > 1:
-        numbers = np.unique(np.array(rows.domains), return_inverse=True)[1]
+        numbers = numbered(rows.domains)
         parts.append((numbers.astype(np.float64)[:, None], ["its domain"]))
     if not parts:
         return np.zeros((len(rows), 0)), ()

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Facts, Rows, Splits
-from surpass.checks.finding import Code, Finding, Severity, percent
+from surpass.checks.finding import Code, Finding, Severity, numbered, percent
 from surpass.checks.similar import Alike, alike
 
 RARE = 0.01
@@ -50,7 +50,7 @@ class _Table(NamedTuple):
     @classmethod
     def of(cls, splits: Splits) -> _Table:
         """Return the table of some splits; pairs are of rows of different groups."""
-        groups = np.unique(np.array(splits.rows.groups), return_inverse=True)[1]
+        groups = numbered(splits.rows.groups)
         known: dict[Hashable, int] = {}
         inputs = [known.setdefault(text, len(known)) for text in plain_inputs(splits.rows)]
         return cls(splits, np.array(splits.split), groups, np.array(inputs, dtype=np.int64), _near(splits.rows, groups))
@@ -90,7 +90,7 @@ def _plain(text: str) -> str:
 
 def _between(table: _Table, where: Mapping[str, str]) -> Iterator[Finding]:
     rows = table.splits.rows
-    keys = (np.unique(np.array(rows.ids), return_inverse=True)[1], table.groups, table.inputs)
+    keys = (numbered(rows.ids), table.groups, table.inputs)
     for first, second in itertools.combinations(table.splits.names(), 2):
         if is_test(first) and is_test(second):
             continue

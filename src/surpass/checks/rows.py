@@ -46,7 +46,7 @@ def check_splits(splits: Splits, *, where: Mapping[str, str], precision: float =
         for name, rows in parts.items():
             found += _imbalance(name, rows, splits.classes, where)
     for name, rows in parts.items():
-        found += _tiny(name, rows, precision, where)
+        found += _tiny(name, rows, precision, where, target=splits.target)
     known = splits.part(*(name for name in parts if not name.startswith("shift:")))
     if splits.target != "regression":
         found += check_surface(known, where=where)
@@ -89,17 +89,19 @@ def rows_for(precision: float) -> int:
     return math.ceil(round(0.25 * (_Z / precision) ** 2, 9))
 
 
-def _tiny(name: str, rows: Rows, precision: float, where: Mapping[str, str]) -> Iterator[Finding]:
+def _tiny(name: str, rows: Rows, precision: float, where: Mapping[str, str], *, target: str) -> Iterator[Finding]:
     groups, needed = len(set(rows.groups)), rows_for(precision)
     if not is_test(name) or groups >= needed:
         return
     half = _Z * 0.5 / float(np.sqrt(groups))
+    known = f"an accuracy near .5 is known to +-{half:.3f} at best (95 %) and one near .9 to +-{0.6 * half:.3f}; "
+    known += f"+-{precision:g} takes {needed:,} (n_test)"
+    if target == "regression":
+        known = f"every score is rough; take {needed:,} (n_test), as for +-{precision:g} of an accuracy"
     yield Finding(
         "tiny-test",
         "warning",
-        f"'{name}' has {groups} independent rows, so that an accuracy near .5 is known to +-{half:.3f} at best (95 %) and "
-        f"one near .9 to +-{0.6 * half:.3f}; +-{precision:g} takes {needed:,} (n_test). What a gap or a PGR takes is told "
-        "when they are known.",
+        f"'{name}' has {groups} independent rows, so that {known}. What a gap or a PGR takes is told when they are known.",
         at_test(where, name),
         {"rows": len(rows), "independent": groups, "half_width": half, "precision": precision, "needed": needed},
     )

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Rows, Values
-from surpass.checks.finding import Finding, Severity, only
+from surpass.checks.finding import Finding, Severity, numbered, only
 from surpass.checks.form import is_prose, of_inputs
 
 NOTE, WARNING, ERROR = 0.2, 0.5, 0.9
@@ -117,7 +117,7 @@ def _classes(labels: NDArray[Any]) -> tuple[Numbers, Numbers]:
 
 def _folds(groups: Sequence[str]) -> Numbers:
     """Return a fold of 0..FOLDS-1 for each row; rows of one group share it."""
-    _, numbers = np.unique(np.array(groups), return_inverse=True)
+    numbers = numbered(groups)
     return np.asarray(np.random.default_rng(0).permutation(int(numbers.max()) + 1)[numbers] % FOLDS)
 
 

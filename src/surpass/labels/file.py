@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from surpass.artifacts import Predictions, Splits, Values
-from surpass.errors import AlignmentError, DataError
+from surpass.errors import AlignmentError, DataError, SurpassError
 from surpass.labels.base import LabelSource, one_hot
 from surpass.tables import Row, Table, open_table
 from surpass.tables.labels import spell
@@ -50,7 +50,7 @@ class File(LabelSource):
         """Return what is wrong with the path or its columns, or None."""
         try:
             lacking = missing(self.path) or self._table().lacking(self.on, *(self.columns or (self.column,)))
-        except DataError as error:
+        except SurpassError as error:  # the data, or a package that its format needs
             lacking = str(error)
         return f"label 'file': {lacking}" if lacking else None
 

@@ -123,7 +123,8 @@ def _state(classifier: Any) -> dict[str, Tensor]:
     if classifier.shape.tune == "lora":
         for name, module in body.get_base_model().named_modules():
             if isinstance(module, LoraLayer):
-                state[f"{name}.weight"] += module.get_delta_weight("default").detach().float().cpu()
+                delta = module.get_delta_weight("default").detach().float().cpu()
+                state[f"{name}.weight"] = state[f"{name}.weight"] + delta  # a sum of its own: the backbone is shared
         return state
     trained = {name: p.detach().float().cpu() for name, p in body.named_parameters() if p.requires_grad}
     return state | trained

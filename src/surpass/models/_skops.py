@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import skops.io
@@ -22,16 +23,13 @@ def save(folder: Path, vectorizer: Any, estimator: Any) -> None:
     """Write vectorizer and estimator as one pipeline; IncompatibleError when they hold types that `load` would refuse."""
     path = folder / FILE
     skops.io.dump(make_pipeline(vectorizer, estimator), path)
-    if strange := _strange(path):
+    strange = [name for name in skops.io.get_untrusted_types(file=path) if not name.startswith(TRUSTED)]
+    if strange:
         path.unlink()
         raise IncompatibleError(
             f"the student holds {', '.join(strange)}, which cannot be read back safely without a pickle. "
             "Use an estimator of scikit-learn as the strong model."
         )
-
-
-def _strange(path: Path) -> list[str]:
-    return [name for name in skops.io.get_untrusted_types(file=path) if not name.startswith(TRUSTED)]
 
 
 def load(folder: Path, classes: int) -> Any:
@@ -42,14 +40,14 @@ def load(folder: Path, classes: int) -> Any:
     """
     path = folder / FILE
     try:
-        strange = _strange(path)
-        if strange:
+        beside = skops.io.get_untrusted_types(file=path)
+        if strange := [name for name in beside if not name.startswith(TRUSTED)]:
             raise DataError(
                 f"'{path}' holds {', '.join(strange)}; allowed are types of scikit-learn, NumPy and SciPy, because "
                 "reading others can run code. Do not load files from people you do not trust."
             )
-        held = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        held = skops.io.load(path, trusted=beside)
+    except (OSError, BadZipFile, ValueError, KeyError, TypeError) as error:
         raise DataError(f"'{path}' cannot be read as a skops file: {error}. Copy it again, or fit again.") from error
 
     def read(texts: Sequence[str]) -> Values:

@@ -14,7 +14,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from surpass.models.base import Model, Solved, Work
 from surpass.runtime import Runtime
 from surpass.spec import option
 
+DEFAULT = "sklearn.linear_model.LogisticRegression"
 OF_TEXTS = ("tfidf", "chars", "descriptors", "morgan")
 OF_MOLECULES = ("descriptors", "morgan")
 
@@ -33,7 +34,8 @@ class Sklearn(Model):
     """A scikit-learn estimator.
 
     Attributes:
-        estimator: import path of the class; it must take `sample_weight` in `fit`.
+        estimator: import path of the class; it must take `sample_weight` in `fit`. One that gives probabilities serves
+            classes and preferences, any other numbers.
         features: of texts "tfidf" (word n-grams) or "chars" (n-grams of characters within words, case kept); of molecules in
             SMILES "descriptors" (ten numbers of rdkit, standardized: weight, logP, polar surface, ...) or "morgan"
             (fingerprints of radius 2, 2,048 bits); of vectors and images "none" (as they are) or "standard" (mean 0 and
@@ -43,9 +45,7 @@ class Sklearn(Model):
         params: (name, value) pairs for the estimator's constructor.
     """
 
-    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
-
-    estimator: str = "sklearn.linear_model.LogisticRegression"
+    estimator: str = DEFAULT
     features: Literal["tfidf", "chars", "descriptors", "morgan", "none", "standard"] = "tfidf"
     ngrams: int = option(2, low=1, high=5)
     shrink: int = option(1, low=1)
@@ -56,6 +56,15 @@ class Sklearn(Model):
         """What the features are made of."""
         return frozenset({"text", "pair"} if self.features in OF_TEXTS else {"vector", "image"})
 
+    @property
+    def targets(self) -> frozenset[str]:  # type: ignore[override]
+        """Classes and preferences where the estimator gives probabilities, else numbers."""
+        try:
+            classifies = self.estimator == DEFAULT or hasattr(self._class(), "predict_proba")
+        except (ImportError, AttributeError, ValueError):  # `problem` says why
+            return frozenset({"classification", "preference", "regression"})
+        return frozenset({"classification", "preference"} if classifies else {"regression"})
+
     def problem(self) -> str | None:
         """Return why features or estimator cannot be had, or None; the default ones are not looked up."""
         if self.features in OF_MOLECULES and importlib.util.find_spec("rdkit") is None:
@@ -63,7 +72,7 @@ class Sklearn(Model):
                 f"package 'rdkit' is not installed, but features '{self.features}' needs it. "
                 "pip install 'surpass[molecules]'"
             )
-        if self.estimator == "sklearn.linear_model.LogisticRegression" and not self.params:
+        if self.estimator == DEFAULT and not self.params:
             return None
         try:
             self._build(0)
@@ -73,6 +82,13 @@ class Sklearn(Model):
             return (
                 f"model 'sklearn': {self.estimator}.fit takes no sample_weight, which soft labels need. "
                 "Choose another estimator, such as sklearn.linear_model.LogisticRegression."
+            )
+        from sklearn.base import ClassifierMixin
+
+        if issubclass(self._class(), ClassifierMixin) and not hasattr(self._class(), "predict_proba"):
+            return (
+                f"model 'sklearn': {self.estimator} gives classes without probabilities, which labels need. "
+                f"Choose another estimator, such as {DEFAULT}."
             )
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +58,9 @@ def _again(folder: Path, facts: dict[str, Any], data: str) -> dict[str, Estimate
     columns = dict(facts["columns"])
     if not columns["gold"]:
         raise DataError("the student was fitted without a column of gold labels, so there is nothing to measure again.")
-    for name in ("weak", "probabilities"):
-        columns[name] = ()
     # only texts and gold labels are read: `supervised` asks for no weak ones
-    wanted = Wanted(**{**columns, "supervised": True, "classes": tuple(facts["classes"])})
-    if wanted.preference:
-        wanted = dataclasses.replace(wanted, classes=())
+    columns |= {"weak": (), "probabilities": (), "supervised": True}
+    wanted = Wanted(**{**columns, "classes": () if columns["first"] else tuple(facts["classes"])})
     own = read(open_table(data), wanted)
     rows = np.flatnonzero(np.isfinite(own.gold))
     if len(rows) < 2:

@@ -67,7 +67,7 @@ class Request:
     strict: bool = False
     encoding: str = "utf-8"
     overwrite: bool = False
-    runtime: Runtime = Runtime()
+    runtime: Runtime = dataclasses.field(default_factory=Runtime)
 
 
 @dataclasses.dataclass
@@ -250,7 +250,7 @@ class _Fit:
                 "trained_on": first.trained_on,
             },
             "labels": _labels_told(request, self.weak_model, several=several),
-            "columns": dataclasses.asdict(request.wanted),
+            "columns": {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(request.wanted).items()},
             "data": {
                 "name": Path(request.source).name if not request.source.startswith("hub:") else request.source,
                 "digest": table.digest(),

@@ -23,6 +23,8 @@ from surpass.tasks.base import PREFERENCES
 Tell = Callable[[float, str], None]
 """Called with the share of the reading that is done, in [0, 1], and a few words."""
 EVERY = 5000
+ZERO_ONE = (("0", "1"), ("false", "true"), ("False", "True"))
+"""Classes of which the second is meant where one probability is given."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ class _Usable:
         self.table, self.wanted, self.tell = table, wanted, tell
         self.counts: Counter[str] = Counter()
         label_columns = (*wanted.weak, wanted.gold) if wanted.gold else wanted.weak
-        finds = not (wanted.classes or wanted.preference or wanted.probabilities)
+        finds = bool(label_columns) and not (wanted.classes or wanted.preference or len(wanted.probabilities) > 1)
         self.classes = ClassCounter(table, label_columns) if finds else None
         self.check = None if finds else _Labels(table, wanted, _fixed(wanted))
 
@@ -204,6 +206,11 @@ def read(table: Table, wanted: Wanted, tell: Tell = lambda share, text: None) ->
             f"({usable.counts['read']:,} rows read, {usable.counts['empty']:,} with an empty text). Name other columns."
         )
     classes = usable.classes.names() if usable.classes else _fixed(wanted)
+    if usable.classes and wanted.probabilities and classes not in ZERO_ONE:
+        raise SpecError(
+            f"column '{wanted.probabilities[0]}' holds the probability of one class, and '{gold}' names "
+            f"{', '.join(classes)}. Name the two classes in order, that one last: --classes {','.join(classes)}."
+        )
     labels = _Labels(table, wanted, classes)
     found = [labels.read(row, number) for number, row in kept]
     inputs: Inputs = tuple(str(row[wanted.text]) for _, row in kept) if wanted.text else _pairs(wanted, kept)

@@ -39,7 +39,7 @@ def calibration_text(results: Results) -> str:
 
 def analyses(results: Results) -> dict[str, list[Any]]:
     """Return the analyses as plain data for results.json."""
-    names = ("errors", "calibration", "ladders", "saliency", "shifts")
+    names = ("errors", "calibration", "ladders", "saliency", "shifts", "settings")
     return {name: [_plain(row) for row in getattr(results, name)] for name in names}
 
 

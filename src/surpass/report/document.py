@@ -9,7 +9,7 @@ from itertools import groupby
 import yaml
 
 from surpass.checks import Finding
-from surpass.report import analyses, plots, shift, story, tables, text
+from surpass.report import analyses, plots, settings, shift, story, tables, text
 from surpass.report.blocks import (
     Block,
     Code,
@@ -44,7 +44,7 @@ def build(results: Results) -> Document:
     """Return the whole report of a study."""
     parts = (
         *(_headline, _plots, shift.section, _stopping, _training, _agreement),
-        *(analyses.errors, analyses.calibration, analyses.sizes, analyses.saliency),
+        *(analyses.errors, analyses.calibration, settings.section, analyses.sizes, analyses.saliency),
         *(_findings, _undefined, _failures),
     )
     sections = [section for part in parts if (section := part(results))]

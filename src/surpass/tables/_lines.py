@@ -197,7 +197,7 @@ class Separated(Lines):
                     continue
                 if len(cells) != width:
                     self.skip(lines.first, _count_fault(len(cells), width, lines))
-                elif "\0" in lines.row[0]:
+                elif "\0" in lines.row[0] or (len(lines.row) > 1 and "\0" in "".join(lines.row)):
                     self.skip(lines.first, "it holds a NUL byte")
                 else:
                     row = dict(zip(columns, cells, strict=True))

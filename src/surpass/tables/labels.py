@@ -16,14 +16,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surpass.errors import DataError
-from surpass.tables.base import Row, Table
+from surpass.tables.base import Table
 
 MOST_CLASSES = 1000
 SUM_TOLERANCE = 1e-3
@@ -55,7 +55,7 @@ class ClassCounter:
         self._columns = tuple(columns)
         self.counts: Counter[str] = Counter()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Mapping[str, Any]) -> None:
         """Count the labels of a row; DataError once there are too many classes."""
         for column in self._columns:
             if name := spell(row.get(column)):
@@ -108,7 +108,7 @@ class Column:
         """Return the label of a cell, NaN when it is empty; DataError has its value and what is allowed."""
         raise NotImplementedError
 
-    def read(self, row: Row) -> float:
+    def read(self, row: Mapping[str, Any]) -> float:
         """Return the label of a row, NaN when its cell is empty or missing; DataError also has the column."""
         cell = row.get(self.columns[0])
         if cell is None:
@@ -183,7 +183,7 @@ class Probabilities:
             )
         self.columns, self.names = tuple(columns), tuple(names)
 
-    def read(self, row: Row) -> NDArray[np.float64] | None:
+    def read(self, row: Mapping[str, Any]) -> NDArray[np.float64] | None:
         """Return the probabilities of a row, (C,), which sum to 1; None when all cells are empty.
 
         Raises:
@@ -210,7 +210,7 @@ class Crowd:
         self._raters = tuple(raters)
         self.columns = tuple(name for rater in raters for name in rater.columns)
 
-    def read(self, row: Row) -> tuple[float, ...]:
+    def read(self, row: Mapping[str, Any]) -> tuple[float, ...]:
         """Return the vote of each rater, NaN where one gave none."""
         return tuple(rater.read(row) for rater in self._raters)
 

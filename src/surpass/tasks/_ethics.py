@@ -47,4 +47,6 @@ class Ethics(HubTask):
         """Return what is wrong with the published form."""
         if self.variant == "mended":
             return ""
-        return "training rows are of the normal split, and test rows of the hard one, chosen because models fail on them"
+        return (
+            "training rows are of the normal split, and test rows of the hard one, chosen because models fail on them"
+        )

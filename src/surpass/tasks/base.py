@@ -12,7 +12,6 @@ from typing import Protocol as Interface
 
 from surpass.spec import Spec, name_of
 from surpass.tables import Table, open_table
-from surpass.tables import read_rows as read_rows  # for tasks whose asset is a table
 from surpass.tables.opening import missing
 
 Row = Mapping[str, Any]

@@ -10,7 +10,8 @@ from random import Random
 from typing import ClassVar
 
 from surpass.errors import DataError
-from surpass.tasks.base import Example, Packaged, Row, Task, read_rows
+from surpass.tables import read_rows
+from surpass.tasks.base import Example, Packaged, Row, Task
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import math
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from surpass.errors import DataError, SpecError
+from surpass.errors import DataError, SpecError, SurpassError
 from surpass.tables import Table
 from surpass.tables.labels import Classes, Column, Crowd, Numbers, Preference, find_classes
 from surpass.tasks.base import Example, Files, Row, Task
@@ -103,7 +103,7 @@ class File(Task):
         """Return what is wrong with the path or its columns, or None."""
         try:
             lacking = self.source().problem() or self.source().table().lacking(*self._columns())
-        except DataError as error:
+        except SurpassError as error:  # the data, or a package that its format needs
             lacking = str(error)
         return f"task 'file': {lacking}" if lacking else None
 
@@ -115,10 +115,10 @@ class File(Task):
         """Return the row's text or texts, label and votes, or None when a text or the label is empty."""
         read = _readers(self)
         texts = tuple(_cell(row, name) for name in self._texts())
-        label = 1.0 if read.label is None else read.label.read(dict(row))
+        label = 1.0 if read.label is None else read.label.read(row)
         if not all(texts) or math.isnan(label):
             return None
-        votes = read.votes.read(dict(row))
+        votes = read.votes.read(row)
         group, prompt = _cell(row, self.group), _cell(row, self.prompt)
         if prompt:
             texts = tuple(f"{prompt}\n\n{text}" for text in texts)

@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from surpass.errors import DataError
-from surpass.tasks.base import Example, Packaged, Row, Task, read_rows
+from surpass.tables import read_rows
+from surpass.tasks.base import Example, Packaged, Row, Task
 
 NUMBERS = (
     "Age",

@@ -8,10 +8,11 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar
 
+from surpass.tables import read_rows
 from surpass.tasks._choice import Choosing, Question
 from surpass.tasks._evals import asked
 from surpass.tasks._near import families
-from surpass.tasks.base import Packaged, Row, read_rows
+from surpass.tasks.base import Packaged, Row
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

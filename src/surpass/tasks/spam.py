@@ -10,9 +10,10 @@ from random import Random
 from typing import ClassVar
 
 from surpass.errors import DataError
+from surpass.tables import read_rows
 from surpass.tasks._mail import subject_of, text_of
 from surpass.tasks._near import families, place
-from surpass.tasks.base import Example, Packaged, Row, Task, read_rows
+from surpass.tasks.base import Example, Packaged, Row, Task
 
 PARTS = {
     "easy-ham-1": "train",

@@ -61,7 +61,10 @@ def sample_file(folder: Path) -> Path:
 
 
 def sample_splits(classes: int) -> Splits:
-    """Return 60 rows of texts in which one word gives away the class; `classes` 0 makes the labels numbers."""
+    """Return 60 rows of texts in which one word gives away the class; `classes` 0 makes the labels numbers.
+
+    Three named raters have voted on each row and err now and then.
+    """
     rng, kinds = Random(0), classes or 5
     labels = [i % kinds for i in range(ROWS)]
     texts = tuple(" ".join([WORDS[y], *rng.choices(PLAIN, k=4)]) for y in labels)
@@ -69,7 +72,9 @@ def sample_splits(classes: int) -> Splits:
     split = tuple(("weak", "transfer", "val", "test")[i * 4 // ROWS] for i in range(ROWS))
     gold = np.array(labels, dtype=np.int64 if classes else np.float64)
     target = "classification" if classes else "regression"
-    return Splits(Rows(ids, texts, gold, ids), split, target, CLASS_NAMES[:classes], {})
+    votes = tuple(tuple(float((y + (i % (j + 4) == 0)) % kinds) for j in range(3)) for i, y in enumerate(labels))
+    rows = Rows(ids, texts, gold, ids, votes=votes)
+    return Splits(rows, split, target, CLASS_NAMES[:classes], {"named_raters": 1})
 
 
 def made_up(splits: Splits, seed: int) -> Predictions:
