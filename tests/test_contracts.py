@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -45,7 +45,9 @@ def test_task(name):
     testing.check_task(name)
 
 
-@pytest.mark.parametrize("name", [name for name in LABELS.names() if name != "endpoint"])  # tests/labels: needs a server
+@pytest.mark.parametrize(
+    "name", [name for name in LABELS.names() if name != "endpoint"]
+)  # it needs a server: tests/labels
 def test_label_source(name):
     testing.check_label_source(name)
 
@@ -89,6 +91,21 @@ class _NumberedId(Toy):
         return Example(row["text"], 1, id=int(row["id"]))
 
 
+@spec
+class _StrangeVote(Toy):
+    """Sentences. Licence: none."""
+
+    def example(self, row, rng):
+        return Example(row["text"], 1, votes=(1.0, float("nan"), 2.0))
+
+
+@spec
+class _StrangeTarget(Toy):
+    """Sentences. Licence: none."""
+
+    target: ClassVar[str] = "ranking"
+
+
 _seen: list[str] = []
 
 
@@ -107,6 +124,8 @@ class _Remembers(Toy):
         (_Unlicensed, "does not name the licence"),
         (_BadLabel, "label 2 is no index of its classes unpleasant, pleasant"),
         (_NumberedId, "id 0 is int; text is needed"),
+        (_StrangeVote, "vote 2.0 is no label of this task"),
+        (_StrangeTarget, "target 'ranking'; allowed are classification, preference, regression"),
         (_Remembers, "gives other examples each time"),
     ],
 )
@@ -132,8 +151,45 @@ class _Unnormalized(LabelSource):
         return Predictions(splits.rows.ids, splits.split, 2 * gold_values(splits))
 
 
+@spec
+class _Binary(LabelSource):
+    """Two columns, whatever the classes are."""
+
+    columns: ClassVar[int] = 2
+
+    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+        size = len(splits.rows), self.columns if splits.target == "classification" else gold_values(splits).shape[1]
+        return Predictions(splits.rows.ids, splits.split, np.full(size, 1 / size[1]))
+
+
+@spec
+class _Rounded(LabelSource):
+    """Numbers without a value in some rows."""
+
+    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+        gold = gold_values(splits)
+        values = np.where(gold > 3, np.nan, gold) if splits.target == "regression" else gold
+        return Predictions(splits.rows.ids, splits.split, values)
+
+
+@spec
+class _FirstIsBetter(LabelSource):
+    """A preference as one column."""
+
+    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+        gold = gold_values(splits)
+        return Predictions(splits.rows.ids, splits.split, gold[:, 1:] if splits.target == "preference" else gold)
+
+
 @pytest.mark.parametrize(
-    ("source", "message"), [(_ByPosition, "depends on its position"), (_Unnormalized, "miss the sum 1 by 1")]
+    ("source", "message"),
+    [
+        (_ByPosition, "depends on its position"),
+        (_Unnormalized, "miss the sum 1 by 1"),
+        (_Binary, r"on classification of 5: values have shape \(60, 2\); \(60, 5\) is needed"),
+        (_Rounded, "on regression: values are not finite"),
+        (_FirstIsBetter, r"on preference of 2: values have shape \(60, 1\); \(60, 2\) is needed"),
+    ],
 )
 def test_broken_label_sources_are_noticed(source, message):
     with pytest.raises(AssertionError, match=message):

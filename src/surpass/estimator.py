@@ -152,7 +152,8 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         train = np.flatnonzero(~marks & np.isfinite(weak).all(axis=1))
         if not len(train):  # every row has gold: nothing is left to choose by
             return Choice(parts.method("soft"), "soft: every row has a gold label")
-        return choose(pool, strong, train, weak[train], judges, truth[judges], seed=self.seed)
+        supervised = self.supervisor_ is not None
+        return choose(pool, strong, train, weak[train], judges, truth[judges], supervised=supervised, seed=self.seed)
 
     def predict_proba(self, X: Any) -> Values:
         """Return probabilities (n, C), columns in the order of `classes_`."""

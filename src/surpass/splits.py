@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from surpass.artifacts import Inputs, Rows, Splits
+from surpass.draws import place
 from surpass.errors import DataError
 from surpass.spec import Spec, option
 from surpass.tasks.base import Example, Protocol, Task
@@ -140,7 +141,7 @@ def _pools(rows: list[_Row], data: Data) -> dict[str, list[_Row]]:
             raise DataError(
                 f"task '{data.task.label()}': part {part!r}; allowed are '', 'train', 'test', 'shift:NAME'."
             )
-        pools[part or ("train" if _place(row.group, "cut") < data.train_share else "test")].append(row)
+        pools[part or ("train" if place(row.group, "cut") < data.train_share else "test")].append(row)
     return pools
 
 
@@ -157,18 +158,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _place(name: str, salt: str) -> float:
-    """Return a place in [0, 1) that depends on the name and the salt alone."""
-    return int.from_bytes(hashlib.blake2b(f"{salt}/{name}".encode(), digest_size=7).digest(), "big") / 2**56
-
-
 def _ranked(pool: list[_Row], seed: int) -> list[list[_Row]]:
     """Return the pool's groups in their place on the line, rows within a group in a fixed order."""
     groups: dict[str, list[_Row]] = defaultdict(list)
     for row in pool:
         groups[row.group].append(row)
-    order = sorted(groups, key=lambda name: (_place(name, f"rank/{seed}"), name))
-    return [sorted(groups[name], key=lambda row: (_place(row.id, f"row/{seed}"), row.id)) for name in order]
+    order = sorted(groups, key=lambda name: (place(name, f"rank/{seed}"), name))
+    return [sorted(groups[name], key=lambda row: (place(row.id, f"row/{seed}"), row.id)) for name in order]
 
 
 def _quota_classes(data: Data) -> int:

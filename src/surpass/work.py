@@ -92,7 +92,7 @@ def _run_group(nodes: Sequence[Node], store: Store, runtime: Runtime) -> list[Ou
         sources = [_sources(node) for node in missing]
         loaded = {source: store.load(*source) for source in dict.fromkeys(itertools.chain(*sources))}
         inputs = [[loaded[source] for source in each] for each in sources]
-        with _threads(runtime.threads):
+        with math_threads(runtime.threads):
             made = compute_all([cast(Fit, node.spec) for node in missing], inputs, runtime)
         share = (time.perf_counter() - start) / len(missing)
         for node, each, artifact in zip(missing, sources, made, strict=True):
@@ -118,7 +118,7 @@ def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
                     return Outcome(node.key, "cached", 0.0)
                 log.info("%s %s: %s. It is recomputed.", kind, node.key, fault)  # the plan has warned of it
             inputs = [store.load(*source) for source in sources]
-            with _threads(runtime.threads):
+            with math_threads(runtime.threads):
                 artifact = compute(node.spec, inputs, runtime)
             seconds = time.perf_counter() - start
             store.save(kind, node.key, artifact, _manifest(node.spec, sources, seconds, artifact))
@@ -133,7 +133,7 @@ def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
         return Outcome(node.key, "failed", time.perf_counter() - start, text, traceback.format_exc())
 
 
-def _threads(count: int) -> Any:  # threadpoolctl's context manager, untyped
+def math_threads(count: int) -> Any:  # threadpoolctl's context manager, untyped
     """Return a context that limits the math libraries, so that workers never oversubscribe the cores."""
     import sys
 

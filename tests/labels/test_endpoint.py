@@ -34,7 +34,6 @@ from surpass.tasks.toy import Toy
 from surpass.testing import check_label_source, sample_splits
 
 SERVER = Path(__file__).parents[1] / "endpoint_server.py"
-WARM = {True: [0.0, 1.0], False: [1.0, 0.0]}
 
 
 class Server:

@@ -112,6 +112,18 @@ def test_rows_of_weak_need_no_votes_and_others_do() -> None:
         Raters().compute(numbers, [])
 
 
+def test_a_cell_that_a_known_rater_left_empty_is_not_drawn() -> None:
+    """A column of a file is a rater: an empty cell is no vote, and the votes that are there decide."""
+    splits = splits_of([(NAN, 1.0, NAN, 1.0), (NAN, NAN, 2.0, NAN)] * 50, named_raters=1)
+    values = Raters(k=1).compute(splits, []).values
+    np.testing.assert_array_equal(values.argmax(axis=1), [1, 2] * 50)
+    np.testing.assert_array_equal(values.max(axis=1), 1)
+    with pytest.raises(DataError, match="1 of 4 rows have no votes"):
+        Raters(k=1).compute(splits_of([(0.0,), (NAN,), (1.0,), (1.0,), (1.0,)], named_raters=1), [])
+    tied = Raters(k=1).compute(splits_of([(NAN, 1.0), (NAN, NAN)] * 5, "preference", named_raters=1), []).values
+    np.testing.assert_array_equal(tied, [[0, 1], [0.5, 0.5]] * 5)
+
+
 def test_planning_names_the_task_without_votes(small_study) -> None:
     pair = Pair(weak=Raters(), strong=Sklearn())
     problems = problems_of(small_study(pairs=(pair,)))

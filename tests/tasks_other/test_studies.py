@@ -49,11 +49,15 @@ def study(name: str, **changes: Any) -> Study:
     return Study(**{**values, **changes})
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "digits" else [pytest.mark.assets]) for name in PAIRS]
-)
+def cases() -> list[Any]:
+    """Return every task; only the digits need nothing fetched, and the pictures take seconds to read each time."""
+    marks = {"digits": [], "fashion-mnist": [pytest.mark.assets, pytest.mark.slow]}
+    return [pytest.param(name, marks=marks.get(name, [pytest.mark.assets])) for name in PAIRS]
+
+
+@pytest.mark.parametrize("name", cases())
 def test_a_study_runs_from_rows_to_report(name: str, store: Store, tmp_path: Path) -> None:
-    made = study(name, seeds=1 if name == "fashion-mnist" else 2)  # its rows take seconds to read
+    made = study(name, seeds=1 if name == "fashion-mnist" else 2)
     assert problems_of(made) == []
     plan, outcomes = run(made, store=store)
     assert [one.error for one in outcomes if one.error] == []

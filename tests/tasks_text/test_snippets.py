@@ -21,8 +21,6 @@ from surpass.tasks.snippet_preferences import SnippetPreferences
 from surpass.tasks.snippet_ratings import SnippetRatings
 from surpass.tasks.tweets import Tweets
 
-DOMAINS = tuple(FILES)
-
 
 def written(folder: Path, rows: list[tuple[str, float, str, list[int]]], *, domain: str = "nyt") -> Path:
     stem = FILES[domain]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,15 +88,15 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 @_runs
 def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: Any) -> None:
     """Fit a strong model to the weak labels in DATA (CSV, TSV, JSONL, Parquet, Arrow, hub:...); write a model folder."""
-    from threadpoolctl import threadpool_limits
-
     from surpass.own.job import run
     from surpass.own.progress import Progress
     from surpass.runtime import cores
+    from surpass.work import math_threads
 
     request = _request(data, **options)
-    threads = threads or cores()
-    with threadpool_limits(threads), Progress(quiet=quiet or as_json) as progress:
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch is not loaded yet, and reads it then
+    with math_threads(threads or cores()), Progress(quiet=quiet or as_json) as progress:
         facts = run(request, progress)
     if as_json:
         click.echo(json.dumps(facts, indent=1))
@@ -147,4 +148,4 @@ def _show(facts: Mapping[str, Any]) -> None:
 
     console = Console(stderr=False)
     for part in summary(facts):
-        console.print(part, highlight=False, markup=False)
+        console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))

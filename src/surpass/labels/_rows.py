@@ -1,9 +1,8 @@
-"""What label sources share: the rows that all of their sources know, and draws by row id."""
+"""What label sources share: the rows that all of their sources know, and how many a share of them is."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -16,11 +15,6 @@ def common(splits: Splits, sources: Sequence[Predictions]) -> Splits:
     held = set(splits.rows.ids).intersection(*(source.ids for source in sources))
     rows = np.array([i for i, name in enumerate(splits.rows.ids) if name in held], dtype=np.int64)
     return dataclasses.replace(splits, rows=splits.rows.take(rows), split=tuple(splits.split[i] for i in rows))
-
-
-def place(name: str, salt: str) -> float:
-    """Return a place in [0, 1) that depends on the row's id and the salt alone, so that draws follow rows about."""
-    return int.from_bytes(hashlib.blake2b(f"{salt}/{name}".encode(), digest_size=7).digest(), "big") / 2**56
 
 
 def rounded(share: float, rows: int) -> int:

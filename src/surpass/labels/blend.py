@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from surpass.artifacts import Predictions, Splits
+from surpass.draws import place
 from surpass.errors import DataError, IncompatibleError
-from surpass.labels._rows import common, domains_there, place, rounded
+from surpass.labels._rows import common, domains_there, rounded
 from surpass.labels.base import LabelSource, gold_values
 from surpass.spec import Spec, option
 

@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Predictions, Rows, Splits, Values
+from surpass.draws import place
 from surpass.errors import DataError, SpecError
-from surpass.labels._rows import common, place, rounded
+from surpass.labels._rows import common, rounded
 from surpass.labels.base import LabelSource, gold_values
 from surpass.spec import Spec, option
 

@@ -8,7 +8,7 @@ from typing import Any
 from surpass.own.evidence import from_json
 
 ROLES = {
-    "floor": "floor (the weak labels themselves)",
+    "floor": "floor (what labels the rows)",
     "student": "student (this model)",
     "ceiling": "ceiling (same model and rows, gold labels)",
     "gold_only": "gold only (same model, known gold rows alone)",
@@ -130,7 +130,7 @@ def _limits(facts: Mapping[str, Any]) -> str:
         [
             "## Limits\n",
             "It was fitted to labels that are partly wrong and may repeat their errors, above all systematic ones. The "
-            "numbers above are of rows like those in the file; nothing is known of other texts. The licences of the strong model and "
-            "of the data apply.\n",
+            "numbers above are of rows like those in the file; nothing is known of other texts. The licences of the "
+            "strong model and of the data apply.\n",
         ]
     )

@@ -15,6 +15,7 @@ from surpass.models.base import Model
 from surpass.own.evidence import Places
 from surpass.own.fitting import Pool
 from surpass.own.parts import is_trained_by_gradient, method
+from surpass.own.reading import names_of
 from surpass.registry import REGISTRIES
 
 CANDIDATES = ("soft", "logconf")
@@ -50,6 +51,7 @@ def choose(
     judges: Places,
     gold: Values,
     *,
+    supervised: bool = False,
     seed: int = 0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Choice:
@@ -58,18 +60,27 @@ def choose(
     Args:
         pool: all rows.
         strong: the student's model.
-        train: places of k rows with weak labels, none of which is among the judges.
+        train: places of k rows with weak labels, none of which is among the judges; rows with the text of one are left out.
         values: (k, C) their labels.
         judges: places of the gold rows that choose.
         gold: (m,) their labels.
+        supervised: whether a supervisor was fitted on the judges: what it remembers of them favours the method that copies it.
         seed: of the fits.
         tell: called before each fit.
     """
     soft = method("soft")
+    if supervised:
+        return Choice(soft, "soft: the gold labels fitted the supervisor, so none is left to choose by")
     if len(judges) < FEWEST_GOLD:
         return Choice(soft, f"soft: {len(judges)} gold labels to choose by, fewer than {FEWEST_GOLD}")
     if not is_trained_by_gradient(strong):
         return Choice(soft, "soft: the strong model takes no other loss")
+    texts = names_of(pool.inputs)
+    judged = {texts[i] for i in judges}
+    apart = np.array([texts[i] not in judged for i in train], dtype=bool)
+    train, values = train[apart], values[apart]
+    if not len(train):
+        return Choice(soft, "soft: the rows with weak labels have no text that no gold row has")
     some = np.sort(np.random.default_rng((seed, 3)).permutation(len(train))[:MOST_ROWS])
     scores, found = dict[str, float](), dict[str, Method]()
     for name in CANDIDATES:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surpass.artifacts import Facts, Rows, Splits, Values, take
-from surpass.checks import Finding, check_predictions, check_splits, check_truncation
+from surpass.checks import (
+    Finding,
+    check_labels,
+    check_predictions,
+    check_scores,
+    check_splits,
+    check_truncation,
+)
 from surpass.guard import distinct
 from surpass.own.evidence import Division, Predicted
 from surpass.own.reading import Own
+from surpass.stats import Estimate
 
 
 def splits_of(own: Own, division: Division, weak: Values, *, supervised: bool) -> Splits:
@@ -41,18 +51,83 @@ def splits_of(own: Own, division: Division, weak: Values, *, supervised: bool) -
     return Splits(rows, split, own.target, own.classes, {})
 
 
+ABOUT_GOLD = ("surface-leak", "surface-cues", "phrase-leak", "conflicting-labels")
+"""Codes that are about ground truth: of weak labels they say nothing, since rules make labels that a word gives away."""
+
+
+class Line(NamedTuple):
+    """A line of results, as `check_scores` reads it."""
+
+    task: str
+    split: str
+    weak: str
+    strong: str
+    method: str
+    stopping: str
+    metric: str
+    floor: Estimate
+    ceiling: Estimate
+    gap: Estimate
+    pgr: Estimate
+    seeds: int
+
+
 def findings(
-    splits: Splits, predicted: Predicted | None, facts: Mapping[str, Sequence[Facts]], where: Mapping[str, str]
+    splits: Splits,
+    weak: Values,
+    known: NDArray[np.bool_],
+    predicted: Predicted | None,
+    estimates: Mapping[str, Mapping[str, Estimate]],
+    facts: Mapping[str, Sequence[Facts]],
+    where: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Return what the guard saw in rows, predictions and cut texts, as plain data."""
-    found: list[Finding] = check_splits(splits, where=where)
+    """Return what the guard saw in rows, labels, predictions, scores and cut texts, as plain data.
+
+    Args:
+        splits: as `splits_of` returns them.
+        weak: (n, C) weak labels of all rows of the table, NaN where there are none.
+        known: (n,) which of them have a gold label.
+        predicted: of the test rows; None without any.
+        estimates: by metric, as `with_gold` returns them.
+        facts: of the fits, by role.
+        where: what is looked at.
+    """
+    found = [one for one in check_splits(splits, where=where) if one.code not in ABOUT_GOLD]
+    found += [one for one in check_splits(_of_gold(splits, known), where=where) if one.code in ABOUT_GOLD]
+    rows = splits.part("transfer")
+    places = np.array(rows.ids, dtype=np.int64)
+    given = np.isfinite(weak[places]).all(axis=1)
+    if given.any():
+        found += check_labels(rows.take(np.flatnonzero(given)), weak[places[given]], where=where)
     if predicted is not None:
-        found += check_predictions(predicted.runs(), where={**where, "split": "test"})
+        own = check_predictions(predicted.runs(), where={**where, "split": "test"})
+        if not predicted.ceiling:  # the student stands in for a ceiling that nobody knows
+            own = [one for one in own if one.code not in ("one-class-ceiling", "saturated")]
+        found += own
+        if predicted.ceiling:
+            found += check_scores([_line(estimates["accuracy"], where)])
     found += check_truncation(facts, where=where)
-    if predicted is not None and not predicted.ceiling:  # the student stood in for a ceiling that nobody knows
-        found = [one for one in found if "ceiling" not in one.code and one.code != "saturated"]
-    return [
-        {"code": one.code, "severity": one.severity, "message": one.message, "where": dict(one.where),
-         "evidence": {k: v.item() if hasattr(v, "item") else v for k, v in one.evidence.items()}}
-        for one in distinct(found)
-    ]  # fmt: skip
+    return [_plain(one) for one in distinct(found)]
+
+
+def _of_gold(splits: Splits, known: NDArray[np.bool_]) -> Splits:
+    """Return the rows whose label is gold."""
+    kept = np.flatnonzero(known[np.array(splits.rows.ids, dtype=np.int64)])
+    return dataclasses.replace(splits, rows=splits.rows.take(kept), split=tuple(splits.split[i] for i in kept))
+
+
+def _line(scores: Mapping[str, Estimate], where: Mapping[str, str]) -> Line:
+    names = {name: where.get(name, "") for name in ("task", "weak", "strong", "method")}
+    values = {name: scores[name] for name in ("floor", "ceiling", "gap", "pgr")}
+    return Line(**names, split="test", stopping="last", metric="accuracy", seeds=scores["student"].seeds, **values)  # type: ignore[arg-type]
+
+
+def _plain(one: Finding) -> dict[str, Any]:
+    evidence = {k: v.item() if hasattr(v, "item") else v for k, v in one.evidence.items()}
+    return {
+        "code": one.code,
+        "severity": one.severity,
+        "message": one.message,
+        "where": dict(one.where),
+        "evidence": evidence,
+    }

@@ -20,7 +20,7 @@ from surpass.own.crowd import Combine, combined
 from surpass.own.evidence import Division, Places, Predicted, as_json, divide, with_gold, without_gold
 from surpass.own.fitting import Pool, Student, one_hot
 from surpass.own.guarding import findings, splits_of
-from surpass.own.notes import basis, notes, rests_on
+from surpass.own.notes import basis, labels_told, notes, request_facts, rests_on, row_counts
 from surpass.own.reading import Own, Wanted, read
 from surpass.runtime import Runtime
 from surpass.spec import encode, name_of
@@ -164,10 +164,10 @@ class _Fit:
         """Return what method `auto` becomes."""
         train = np.setdiff1d(self.division.train, self.division.known)
         train = train[np.isfinite(self.weak[train]).all(axis=1)]
-        judges = self.division.known if self.weak_model is None else self.division.known[:0]
+        judges = self.division.known
         return choose(
-            self.pool, self.strong, train, self.weak[train], judges, self.own.gold[judges], seed=self.request.seed,
-            tell=self.clock,
+            self.pool, self.strong, train, self.weak[train], judges, self.own.gold[judges],
+            supervised=self.weak_model is not None, seed=self.request.seed, tell=self.clock,
         )  # fmt: skip
 
     @property
@@ -227,19 +227,21 @@ class _Fit:
         """Return what is known, for `surpass.json`."""
         self.clock("measuring")
         request, own, division, first = self.request, self.own, self.division, students[0]
-        where = {"task": Path(request.source).name, "strong": self.strong.label(), "method": name_of(choice.method)}
+        where = {
+            "task": Path(request.source).name,
+            "weak": "weak labels",
+            "strong": self.strong.label(),
+            "method": name_of(choice.method),
+        }
         encoded = [self.pool.table(first.encoder).facts] if first.encoder else []
         read_by = {"student": [first.fitted.facts, *encoded], "supervisor": [self.supervisor_facts]}
-        splits = splits_of(own, division, self.weak, supervised=self.weak_model is not None)
-        found = findings(splits, predicted, read_by, where)
+        supervised = self.weak_model is not None
+        splits = splits_of(own, division, self.weak, supervised=supervised)
         estimates = self._estimates(students, predicted)
-        several = len(own.votes[0]) > 1
+        found = findings(splits, self.weak, np.isfinite(own.gold), predicted, estimates, read_by, where)
         return {
-            "format": 1,
-            "target": own.target,
-            "text_column": request.wanted.text,
-            "candidates": [request.wanted.first, request.wanted.second] if request.wanted.preference else [],
-            "classes": list(own.classes),
+            **request_facts(request.wanted, own, table, request.source),
+            "labels": labels_told(request.wanted, self.weak_model, request.combine),
             "student": {
                 "name": self.strong.label(),
                 "model": encode(self.strong),
@@ -249,21 +251,13 @@ class _Fit:
                 "seed": first.seed,
                 "trained_on": first.trained_on,
             },
-            "labels": _labels_told(request, self.weak_model, several=several),
-            "columns": {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(request.wanted).items()},
-            "data": {
-                "name": Path(request.source).name if not request.source.startswith("hub:") else request.source,
-                "digest": table.digest(),
-                "counts": own.counts,
-                "told": _told(table, own, request.wanted),
-            },
-            "rows": _row_counts(own, division, self.weak, supervised=self.weak_model is not None),
+            "rows": row_counts(own, division, self.weak, supervised=supervised),
             "level": request.level,
             "evidence": {
                 "basis": basis(predicted),
                 "rests_on": rests_on(len(students), predicted),
                 "metrics": as_json(estimates),
-                "notes": notes(own, division, predicted, estimates, supervised=self.weak_model is not None),
+                "notes": notes(own, division, predicted, estimates, supervised=supervised),
             },
             "findings": found,
             "versions": versions(),
@@ -290,49 +284,3 @@ def _check_classes(own: Own, division: Division) -> None:
         raise DataError(
             f"all labels of the training rows are of one class ({held}). Two or more are needed to learn from."
         )
-
-
-def _labels_told(request: Request, weak: Model | None, *, several: bool) -> str:
-    wanted = request.wanted
-    if weak is not None:
-        return f"predictions of the supervisor {weak.label()}, fitted on gold labels of column {wanted.gold}"
-    if wanted.probabilities:
-        return f"probabilities of {', '.join(wanted.probabilities)}"
-    how = f", combined by {request.combine}" if several else ""
-    return f"weak labels of {', '.join(wanted.weak)}{how}"
-
-
-def _told(table: Table, own: Own, wanted: Wanted) -> list[str]:
-    """Return what was left out of the table, in sentences."""
-    counts, found = own.counts, []
-    if table.bad_count:
-        found.append(table.told())
-    if counts["unlabelled"]:
-        found.append(f"{counts['unlabelled']:,} rows without any label were left out")
-    if counts["kept"] < counts["usable"]:
-        found.append(
-            f"{counts['kept']:,} of {counts['usable']:,} usable rows were taken (a sample by hash, gold rows first); "
-            "--max-rows takes more"
-        )
-    if repeats := counts["kept"] - len(set(own.groups)):
-        found.append(f"{repeats:,} rows repeat the text of another; equal texts stay on one side of every cut")
-    return found
-
-
-def _row_counts(own: Own, division: Division, weak: Values, *, supervised: bool) -> dict[str, int]:
-    votes = own.votes
-    disagree = 0
-    if votes.shape[1] > 1:
-        disagree = int(sum(len(set(row[np.isfinite(row)])) > 1 for row in votes))
-    found = {
-        "kept": len(own.inputs),
-        "with a gold label": int(np.isfinite(own.gold).sum()),
-        "with a weak label": int(np.isfinite(weak).all(axis=1).sum()),
-        "on which raters disagree": disagree,
-        "with a missing vote": int((~np.isfinite(votes)).any(axis=1).sum()) if votes.shape[1] > 1 else 0,
-        "training": len(division.train),
-        "training, gold label used" if not supervised else "gold, used by the supervisor": len(division.known),
-        "test": len(division.test),
-        "held out without gold": len(division.held),
-    }
-    return {name: n for name, n in found.items() if n or name in ("kept", "training", "test")}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from surpass.artifacts import Values
+from surpass.models.base import Model
 from surpass.own.evidence import FEW_GOLD, Division, Predicted
-from surpass.own.reading import Own
+from surpass.own.reading import Own, Wanted
 from surpass.stats import outcome
+from surpass.tables import Table
 
 
 def basis(predicted: Predicted | None) -> str:
@@ -41,6 +46,8 @@ def notes(
         )
     else:
         found.append(_no_pgr(division, predicted, estimates["accuracy"]))
+    if tied := _ties(predicted, own.classes[0]):
+        found.append(tied)
     gold = int(np.isfinite(own.gold).sum())
     if gold < FEW_GOLD:
         found.append(
@@ -61,6 +68,20 @@ def _gain(scores: Mapping[str, Any], *, supervised: bool) -> str:
         "undefined": f"Whether the student beats {floor} cannot be told",
     }[outcome(gain)]
     return f"{said}: accuracy {scores['student']} against {scores['floor']}, difference {gain}."
+
+
+def _ties(predicted: Predicted, first: str) -> str:
+    """Return how many test rows the floor leaves open, and its accuracy when each of the classes alike is right in its turn."""
+    floor = predicted.floor
+    best = np.isclose(floor, floor.max(axis=1, keepdims=True), rtol=0.0, atol=1e-9)
+    rows = int((best.sum(axis=1) > 1).sum())
+    if not rows:
+        return ""
+    right = best[np.arange(len(floor)), predicted.labels.astype(np.int64)] / best.sum(axis=1)
+    return (
+        f"Weak labels of {rows:,} of {len(floor):,} test rows are tied. The floor takes the first class ('{first}' before the "
+        f"others); with ties drawn by lot its accuracy is {right.mean():.3f}. Part of the gain is that the student decides."
+    )
 
 
 def _no_pgr(division: Division, predicted: Predicted, scores: Mapping[str, Any]) -> str:
@@ -90,3 +111,69 @@ def _unknown(division: Division) -> list[str]:
     if len(division.held) < 2:
         found.insert(0, "There are too few rows to set some aside, so not even agreement is known.")
     return found
+
+
+def request_facts(wanted: Wanted, own: Own, table: Table, source: str) -> dict[str, Any]:
+    """Return what is known of the table and its columns."""
+    columns = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(wanted).items()}
+    return {
+        "format": 1,
+        "target": own.target,
+        "text_column": wanted.text,
+        "candidates": [wanted.first, wanted.second] if wanted.preference else [],
+        "classes": list(own.classes),
+        "columns": columns,
+        "data": {
+            "name": source if source.startswith("hub:") else Path(source).name,
+            "digest": table.digest(),
+            "counts": own.counts,
+            "told": _told(table, own),
+        },
+    }
+
+
+def labels_told(wanted: Wanted, weak: Model | None, combine: str) -> str:
+    """Return what the labels are, in words; `weak` is the supervisor's model, if there is one."""
+    if weak is not None:
+        return f"predictions of the supervisor {weak.label()}, fitted on gold labels of column {wanted.gold}"
+    if wanted.probabilities:
+        return f"probabilities of {', '.join(wanted.probabilities)}"
+    how = f", combined by {combine}" if len(wanted.weak) > 1 else ""
+    return f"weak labels of {', '.join(wanted.weak)}{how}"
+
+
+def _told(table: Table, own: Own) -> list[str]:
+    """Return what was left out of the table, in sentences."""
+    counts, found = own.counts, []
+    if table.bad_count:
+        found.append(table.told())
+    if counts["unlabelled"]:
+        found.append(f"{counts['unlabelled']:,} rows without any label were left out")
+    if counts["kept"] < counts["usable"]:
+        found.append(
+            f"{counts['kept']:,} of {counts['usable']:,} usable rows were taken (a sample by hash, gold rows first); "
+            "--max-rows takes more"
+        )
+    if repeats := counts["kept"] - len(set(own.groups)):
+        found.append(f"{repeats:,} rows repeat the text of another; equal texts stay on one side of every cut")
+    return found
+
+
+def row_counts(own: Own, division: Division, weak: Values, *, supervised: bool) -> dict[str, int]:
+    """Return how many rows there are of each kind; `weak` (n, C) are the weak labels, NaN where there are none."""
+    votes = own.votes
+    disagree = 0
+    if votes.shape[1] > 1:
+        disagree = int(sum(len(set(row[np.isfinite(row)])) > 1 for row in votes))
+    found = {
+        "kept": len(own.inputs),
+        "with a gold label": int(np.isfinite(own.gold).sum()),
+        "with a weak label": int(np.isfinite(weak).all(axis=1).sum()),
+        "on which raters disagree": disagree,
+        "with a missing vote": int((~np.isfinite(votes)).any(axis=1).sum()) if votes.shape[1] > 1 else 0,
+        "training": len(division.train),
+        "training, gold label used" if not supervised else "gold, used by the supervisor": len(division.known),
+        "test": len(division.test),
+        "held out without gold": len(division.held),
+    }
+    return {name: n for name, n in found.items() if n or name in ("kept", "training", "test")}

@@ -7,6 +7,7 @@ gold label first; classes are counted, and labels checked, over all rows.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -68,6 +69,11 @@ class Wanted:
             raise SpecError("a supervisor is fitted on gold labels: name their column with --gold.")
         if self.preference and self.probabilities:
             raise SpecError("weak probabilities of a preference are not read; give --weak-label.")
+        if twice := sorted(name for name, n in Counter(self.columns).items() if n > 1):
+            raise SpecError(
+                f"column '{twice[0]}' is named twice. Weak labels that are the gold labels tell nothing, and a rater who is "
+                "named twice counts twice: name each column once."
+            )
         if self.max_rows < 1:
             raise SpecError(f"--max-rows {self.max_rows}: at least 1 is needed.")
 
@@ -107,8 +113,8 @@ class Own:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """What must not be parted: rows of one text, whatever its case and spacing."""
-        return tuple(plain(item) for item in self.inputs)
+        """What must not be parted: rows of one text, whatever its case and spacing; of a pair, whichever comes first."""
+        return names_of(self.inputs)
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
@@ -117,9 +123,14 @@ class Own:
         return np.asarray(np.isfinite(columns).any(axis=1))
 
 
-def plain(item: Any) -> str:
-    """Return a text, or a pair, without differences of case and spacing."""
-    return " ".join(item.casefold().split()) if isinstance(item, str) else "\n".join(map(plain, item))
+def names_of(inputs: Inputs) -> tuple[str, ...]:
+    """Return a short name of each row that equal texts share, whatever their case and spacing, and pairs in either order."""
+    written = (x.tobytes() if isinstance(x, np.ndarray) else _plain(x).encode("utf-8", "surrogatepass") for x in inputs)
+    return tuple(hashlib.blake2b(item, digest_size=12).hexdigest() for item in written)
+
+
+def _plain(item: Any) -> str:
+    return " ".join(item.casefold().split()) if isinstance(item, str) else "\n".join(sorted(map(_plain, item)))
 
 
 class _Usable:

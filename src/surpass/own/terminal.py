@@ -10,7 +10,7 @@ from rich.table import Table
 from surpass.own.card import ROLES
 from surpass.own.evidence import from_json
 
-SHOWN = ("accuracy", "log_loss", "auroc", "weak labels")
+SHOWN = ("accuracy", "log_loss", "weak labels")  # the others are in the card
 
 
 def summary(facts: Mapping[str, Any]) -> Iterator[Any]:
@@ -26,10 +26,11 @@ def summary(facts: Mapping[str, Any]) -> Iterator[Any]:
     if metrics:
         table = Table(box=None, pad_edge=False)
         for title in ("", *metrics):
-            table.add_column(title)
+            table.add_column(title, no_wrap=True)
         for role, title in ROLES.items():
             if any(role in held for held in metrics.values()):
-                table.add_row(title, *(str(from_json(held[role])) if role in held else "" for held in metrics.values()))
+                cells = (str(from_json(held[role])) if role in held else "" for held in metrics.values())
+                table.add_row(title.partition(" (")[0], *cells)
         yield table
         yield f"In brackets: {100 * facts['level']:g} % intervals over {evidence['rests_on']}."
     for note in evidence["notes"]:

@@ -1,8 +1,7 @@
-"""What is nearly the same is one group, or a test would ask what training has answered; and draws by name."""
+"""What is nearly the same is one group, or a test would ask what training has answered."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,8 +36,3 @@ def families(texts: Sequence[str], *, alike: float, keys: Sequence[str] = ()) ->
     for number, text in zip(family, texts, strict=True):
         names[number] = min(text, names.get(number, text))
     return [names[number] for number in family]
-
-
-def place(name: str) -> float:
-    """Return a place in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=7).digest(), "big") / 2**56

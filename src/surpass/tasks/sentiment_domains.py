@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar
 
+from surpass.draws import place
 from surpass.spec import option
-from surpass.tasks._near import place
 from surpass.tasks._vader import ASSET, CITATION, FILES, Domain, sentences, sides, sign
 from surpass.tasks.base import Example, Packaged, Row, Task
 
@@ -110,7 +110,7 @@ class SentimentDomains(Task):
             yield {**row, "part": ""} if (row["domain"], row["id"]) in spare else row
 
     def _part(self, row: Row) -> str:
-        if place(f"held-out/{row['group']}") < HELD_OUT:
+        if place(row["group"], "held-out") < HELD_OUT:
             return "test" if row["domain"] == self.domain else f"shift:{row['domain']}"
         return "train" if self.broad or row["domain"] == self.domain else ""
 
@@ -122,5 +122,5 @@ class SentimentDomains(Task):
             if row["part"] == "train" and label is not None:
                 cells[row["domain"], label].add((row["domain"], row["id"]))
         fewest = min(map(len, cells.values()), default=0)
-        lined_up = (sorted(cell, key=lambda name: (place("even/" + "/".join(name)), name)) for cell in cells.values())
+        lined_up = (sorted(cell, key=lambda name: (place("/".join(name), "even"), name)) for cell in cells.values())
         return {name for cell in lined_up for name in cell[fewest:]}

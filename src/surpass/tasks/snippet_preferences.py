@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar
 
+from surpass.draws import place
 from surpass.spec import option
-from surpass.tasks._near import place
 from surpass.tasks._vader import ASSET, CITATION, Domain, rated, sides, sign
 from surpass.tasks.base import Example, Packaged, Row, Task
 
@@ -104,7 +104,7 @@ class SnippetPreferences(Task):
 
 
 def _lined_up(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: (place(f"preferences/{name}"), name))
+    return sorted(names, key=lambda name: (place(name, "preferences"), name))
 
 
 def _pair(one: Row, other: Row) -> Row:

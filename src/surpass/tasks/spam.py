@@ -9,10 +9,11 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar
 
+from surpass.draws import place
 from surpass.errors import DataError
 from surpass.tables import read_rows
 from surpass.tasks._mail import subject_of, text_of
-from surpass.tasks._near import families, place
+from surpass.tasks._near import families
 from surpass.tasks.base import Example, Packaged, Row, Task
 
 PARTS = {
@@ -109,7 +110,7 @@ def _read_all(folder: Path) -> list[Row]:
         part = row["part"]
         if part != "train" and group in taught:
             part = ""
-        elif row["name"].startswith("spam-2/") and place(f"hard/{group}") < HARD_SPAM:
+        elif row["name"].startswith("spam-2/") and place(group, "hard") < HARD_SPAM:
             part = "shift:hard"
         found.append({**row, "part": part, "group": group})
     return found

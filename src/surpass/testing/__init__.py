@@ -18,23 +18,12 @@ from typing import Any, get_args
 
 import numpy as np
 
-from surpass.artifacts import Predictions, Splits
-from surpass.labels.base import LabelSource
-from surpass.labels.gold import Gold
 from surpass.spec import describe_kind
 from surpass.tasks.base import Example, Protocol, Task
+from surpass.testing._labels import check_label_source
 from surpass.testing._methods import check_method
 from surpass.testing._models import check_model
-from surpass.testing._samples import (
-    ROWS,
-    check_spec,
-    check_values,
-    hold,
-    made_up,
-    make,
-    sample_file,
-    sample_splits,
-)
+from surpass.testing._samples import check_spec, hold, make, sample_file, sample_splits
 
 __all__ = [
     "check_label_source",
@@ -45,6 +34,9 @@ __all__ = [
     "sample_file",
     "sample_splits",
 ]
+
+TARGETS = ("classification", "preference", "regression")
+INPUTS = ("text", "pair", "vector", "image")
 
 
 def check_task(plugin: str | type[Task] | Task, **options: Any) -> None:
@@ -58,6 +50,9 @@ def check_task(plugin: str | type[Task] | Task, **options: Any) -> None:
     text = (type(task).__doc__ or "").lower()
     hold("licence" in text or "license" in text, f"{name}: the class docstring does not name the licence")
     hold(bool(task.licence), f"{name}: `licence` is empty")
+    hold(task.target in TARGETS, f"{name}: target {task.target!r}; allowed are {', '.join(TARGETS)}")
+    hold(task.input in INPUTS, f"{name}: input {task.input!r}; allowed are {', '.join(INPUTS)}")
+    hold(task.size >= 0, f"{name}: size {task.size} is no number of rows")
     hold(len(task.sample) >= 2, f"{name}: `sample` has {len(task.sample)} rows; two or three are needed")
     for protocol in get_args(Protocol):
         _check_examples(name, task, protocol)
@@ -93,6 +88,9 @@ def _check_example(name: str, task: Task, example: Example) -> None:
     for what in ("group", "id", "part", "domain"):
         value = getattr(example, what)
         hold(isinstance(value, str), f"{name}: {what} {value!r} is {type(value).__name__}; text is needed")
+    for vote in example.votes:
+        known = np.isnan(vote) or (vote in range(len(classes)) if task.target != "regression" else np.isfinite(vote))
+        hold(bool(known), f"{name}: vote {vote!r} is no label of this task, nor NaN for none")
     part = example.part
     hold(part in ("", "train", "test") or part.startswith("shift:"), f"{name}: part {part!r} is none that splits know")
     fits: dict[str, Callable[[Any], bool]] = {
@@ -101,37 +99,3 @@ def _check_example(name: str, task: Task, example: Example) -> None:
     }
     numbers: Callable[[Any], bool] = lambda x: bool(np.isfinite(np.asarray(x, dtype=float)).all())  # noqa: E731
     hold(fits.get(task.input, numbers)(example.input), f"{name}: input {example.input!r} is no {task.input}")
-
-
-def check_label_source(plugin: str | type[LabelSource] | LabelSource, **options: Any) -> None:
-    """Check a label source on made-up rows of two classes: shapes, sums, joins by id, determinism."""
-    splits = sample_splits(2)
-    with tempfile.TemporaryDirectory() as folder:
-        source: LabelSource = make("label", plugin, options, folder=Path(folder))
-        name = describe_kind(source)
-        check_spec(source)
-        problem = source.problem()
-        hold(problem is None, f"{name} cannot run here: {problem}")
-        source = source.resolve().bind(lambda part, /, **options: Gold(split="weak"))
-        order = np.random.default_rng(1).permutation(ROWS)
-        shuffled = dataclasses.replace(
-            splits, rows=splits.rows.take(order), split=tuple(splits.split[i] for i in order)
-        )
-        given = [made_up(splits, seed) for seed, _ in enumerate(source.sources())]
-        first, second, moved = (source.compute(rows, given) for rows in (splits, splits, shuffled))
-    _check_labels(name, splits, first)
-    same = first.ids == second.ids and np.array_equal(first.values, second.values)
-    hold(same, f"{name}: the same rows get other labels the second time; take the seed from a field")
-    close = set(moved.ids) == set(first.ids) and np.allclose(moved.on(first.ids), first.values, atol=1e-9)
-    hold(close, f"{name}: a row's label depends on its position; draw and join by row id")
-
-
-def _check_labels(name: str, splits: Splits, labels: Predictions) -> None:
-    where = dict(zip(splits.rows.ids, splits.split, strict=True))
-    hold(len(set(labels.ids)) == len(labels.ids), f"{name}: a row is labelled twice")
-    for row, split in zip(labels.ids, labels.split, strict=True):
-        hold(where.get(row) == split, f"{name}: row {row!r} is said to be of split {split!r}, not {where.get(row)!r}")
-    for split in ("transfer", "test"):
-        missing = set(splits.part(split).ids) - set(labels.ids)
-        hold(not missing, f"{name}: {len(missing)} {split} rows have no label")
-    check_values(name, labels.values, rows=len(labels.ids), columns=2, target="classification")

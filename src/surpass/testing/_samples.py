@@ -18,6 +18,7 @@ from surpass.labels.base import gold_values
 from surpass.labels.gold import Gold
 from surpass.registry import REGISTRIES
 from surpass.spec import Spec, decode, describe_kind, encode, key
+from surpass.tasks.base import PREFERENCES
 
 CLASS_NAMES = ("no", "yes", "maybe", "often", "never")
 WORDS = ("cold", "warm", "loud", "green", "tiny")  # one word gives away each class of the easy problem
@@ -25,8 +26,18 @@ PLAIN = "apple bridge candle door engine field garden house".split()
 ROWS = 60
 
 
-def make(family: str, plugin: str | type[Spec] | Spec, options: Mapping[str, Any], *, folder: Path) -> Any:
-    """Return the spec to check: a given spec itself, else the class with its required fields filled."""
+def make(
+    family: str,
+    plugin: str | type[Spec] | Spec,
+    options: Mapping[str, Any],
+    *,
+    folder: Path,
+    splits: Splits | None = None,
+) -> Any:
+    """Return the spec to check: a given spec itself, else the class with its required fields filled.
+
+    A field `path` gets a file with the rows of `splits`, by default those of two classes.
+    """
     if isinstance(plugin, Spec):
         return plugin
     cls = REGISTRIES[family].get(plugin) if isinstance(plugin, str) else plugin
@@ -36,7 +47,7 @@ def make(family: str, plugin: str | type[Spec] | Spec, options: Mapping[str, Any
             continue
         hint = hints[field.name]
         if field.name == "path":
-            given["path"] = str(sample_file(folder))
+            given["path"] = str(sample_file(folder, splits))
         elif field.name == "backbone" and getattr(cls, "reads_features", False):
             given["backbone"] = "path:none"  # its features are given, so that nothing loads it
         elif typing.get_origin(hint) is tuple and _takes_a_spec(typing.get_args(hint)[0]):
@@ -52,19 +63,19 @@ def _takes_a_spec(hint: Any) -> bool:
     return any(isinstance(h, type) and issubclass(h, Spec) for h in (hint, *typing.get_args(hint)))
 
 
-def sample_file(folder: Path) -> Path:
-    """Write and return a CSV file with the ids, texts and labels ("no", "yes") of `sample_splits(2)`."""
-    rows, path = sample_splits(2).rows, folder / "sample.csv"
-    lines = [f"{i},{t},{CLASS_NAMES[y]}" for i, t, y in zip(rows.ids, rows.inputs, rows.labels, strict=True)]
+def sample_file(folder: Path, splits: Splits | None = None) -> Path:
+    """Write and return a CSV file with ids, texts and labels of the splits, by default those of `sample_splits(2)`."""
+    splits, path = splits or sample_splits(2), folder / "sample.csv"
+    rows, names = splits.rows, splits.classes
+    texts = [text if isinstance(text, str) else " or ".join(text) for text in rows.inputs]
+    labels = [names[label] if names else label for label in rows.labels]
+    lines = [f"{i},{t},{y}" for i, t, y in zip(rows.ids, texts, labels, strict=True)]
     path.write_text("\n".join(["id,text,label", *lines]) + "\n", encoding="utf-8")
     return path
 
 
 def sample_splits(classes: int) -> Splits:
-    """Return 60 rows of texts in which one word gives away the class; `classes` 0 makes the labels numbers.
-
-    Three named raters have voted on each row and err now and then.
-    """
+    """Return 60 rows of texts in which one word gives away the class; `classes` 0 makes the labels numbers."""
     rng, kinds = Random(0), classes or 5
     labels = [i % kinds for i in range(ROWS)]
     texts = tuple(" ".join([WORDS[y], *rng.choices(PLAIN, k=4)]) for y in labels)
@@ -72,14 +83,30 @@ def sample_splits(classes: int) -> Splits:
     split = tuple(("weak", "transfer", "val", "test")[i * 4 // ROWS] for i in range(ROWS))
     gold = np.array(labels, dtype=np.int64 if classes else np.float64)
     target = "classification" if classes else "regression"
-    votes = tuple(tuple(float((y + (i % (j + 4) == 0)) % kinds) for j in range(3)) for i, y in enumerate(labels))
-    rows = Rows(ids, texts, gold, ids, votes=votes)
-    return Splits(rows, split, target, CLASS_NAMES[:classes], {"named_raters": 1})
+    return Splits(Rows(ids, texts, gold, ids), split, target, CLASS_NAMES[:classes], {})
+
+
+def with_votes(splits: Splits) -> Splits:
+    """Return the rows with the votes of three named raters, who err now and then."""
+    labels, kinds = enumerate(splits.rows.labels), len(splits.classes) or 5
+    votes = tuple(tuple(float((label + (i % (j + 4) == 0)) % kinds) for j in range(3)) for i, label in labels)
+    rows = dataclasses.replace(splits.rows, votes=votes)
+    return dataclasses.replace(splits, rows=rows, facts={**splits.facts, "named_raters": 1})
+
+
+def as_preferences(splits: Splits) -> Splits:
+    """Return the rows as pairs, each of a text and the next one, with the same labels under the names of candidates."""
+    texts = splits.rows.inputs
+    rows = dataclasses.replace(splits.rows, inputs=tuple(zip(texts, (*texts[1:], texts[0]), strict=True)))
+    return dataclasses.replace(splits, rows=rows, target="preference", classes=PREFERENCES)
 
 
 def made_up(splits: Splits, seed: int) -> Predictions:
-    """Return a supervisor's predictions: right on about three quarters of the rows."""
-    values = np.random.default_rng(seed).dirichlet((1.0, 1.0), size=ROWS) + gold_values(splits)
+    """Return a supervisor's predictions: right on about three quarters of the rows, or numbers that are off by some."""
+    gold, rng = gold_values(splits), np.random.default_rng(seed)
+    if splits.target == "regression":
+        return Predictions(splits.rows.ids, splits.split, gold + rng.normal(size=gold.shape))
+    values = rng.dirichlet(np.ones(gold.shape[1]), size=ROWS) + gold
     return Predictions(splits.rows.ids, splits.split, values / values.sum(axis=1, keepdims=True))
 
 
