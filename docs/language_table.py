@@ -10,7 +10,8 @@ def number(value: float | str | None) -> str:
     """Return a number with three digits and no leading zero; a dash for none."""
     if value in (None, ""):
         return "–"
-    return f"{float(value):.3f}".replace("0.", ".", 1).replace("-", "−")
+    sign, size = "−" if float(value) < 0 else "", f"{abs(float(value)):.3f}"
+    return sign + (size[1:] if size.startswith("0.") else size)
 
 
 def pgr(row: dict[str, str]) -> str:

@@ -163,12 +163,12 @@ class _Binary(LabelSource):
 
 
 @spec
-class _Rounded(LabelSource):
-    """Numbers without a value in some rows."""
+class _TwoNumbers(LabelSource):
+    """A number as two columns."""
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         gold = gold_values(splits)
-        values = np.where(gold > 3, np.nan, gold) if splits.target == "regression" else gold
+        values = np.hstack([gold, gold]) if splits.target == "regression" else gold
         return Predictions(splits.rows.ids, splits.split, values)
 
 
@@ -187,7 +187,7 @@ class _FirstIsBetter(LabelSource):
         (_ByPosition, "depends on its position"),
         (_Unnormalized, "miss the sum 1 by 1"),
         (_Binary, r"on classification of 5: values have shape \(60, 2\); \(60, 5\) is needed"),
-        (_Rounded, "on regression: values are not finite"),
+        (_TwoNumbers, r"on regression: values have shape \(60, 2\); \(60, 1\) is needed"),
         (_FirstIsBetter, r"on preference of 2: values have shape \(60, 1\); \(60, 2\) is needed"),
     ],
 )

@@ -43,6 +43,18 @@ def test_a_plugin_is_told_with_its_options_and_defaults():
         about("methods", "logcnof")
 
 
+@pytest.mark.parametrize("family", REGISTRIES)
+def test_every_option_is_explained(family):
+    """In the attributes of the class, or in backticks in the text about it."""
+    for name in REGISTRIES[family].names():
+        told = about(f"{family}s", name)
+        text = told["text"].partition("Options and defaults:")[0]
+        named = {*re.findall(r"`(\w+)`", text)}
+        for line in re.findall(r"^ *(\w+(?:, \w+)*): ", text, re.MULTILINE):
+            named.update(line.split(", "))
+        assert set(told["options"]) <= named, name
+
+
 def test_options_are_told_as_a_study_file_has_them():
     assert "\n  weak: must be given (a model or a label source, as a mapping" in about("labels", "blend")["text"]
     assert "\n  threshold: null (a number or null, at least 0 and at most 1)\n" in about("methods", "confident")["text"]

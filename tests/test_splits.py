@@ -81,6 +81,12 @@ def fitting(problem: tuple[list[Any], dict[str, Any]]) -> Splits:
         raise
 
 
+def test_names_with_half_a_character_have_their_place():
+    """As a file may hold them; what is drawn by such a name is drawn all the same."""
+    rows = [(f"text {i}", i % 2, "", f"{i}\ud800", "") for i in range(60)]
+    assert len(split(rows).rows.ids) == sum(SMALL.values())
+
+
 @given(problems())
 def test_sizes_are_exact_and_groups_stay_together(problem):
     splits = fitting(problem)

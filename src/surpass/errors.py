@@ -65,3 +65,8 @@ class StudyError(SurpassError):
         head = "1 problem" if count == 1 else f"{count} problems"
         lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(self.problems, 1))
         super().__init__(f"{head} in this study:\n{lines}")
+
+
+def reason(error: BaseException) -> str:
+    """Return the class of an error and the first line it says, if it says any: some of a network's are empty."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: TID
 from surpass.artifacts import Inputs, Values
 from surpass.errors import DataError, SpecError
 from surpass.own import parts
-from surpass.own.choosing import Choice, choose
+from surpass.own.choosing import Choice, choose, unchosen
 from surpass.own.crowd import Combine, combined
 from surpass.own.fitting import Pool, Student, one_hot
 from surpass.runtime import Runtime
@@ -148,12 +148,13 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         if self.method != parts.AUTO:
             found = parts.method(self.method)
             return Choice(found, "as given")
+        if self.supervisor_ is not None:
+            return unchosen()
         judges = np.flatnonzero(marks)
         train = np.flatnonzero(~marks & np.isfinite(weak).all(axis=1))
         if not len(train):  # every row has gold: nothing is left to choose by
             return Choice(parts.method("soft"), "soft: every row has a gold label")
-        supervised = self.supervisor_ is not None
-        return choose(pool, strong, train, weak[train], judges, truth[judges], supervised=supervised, seed=self.seed)
+        return choose(pool, strong, train, weak[train], judges, truth[judges], seed=self.seed)
 
     def predict_proba(self, X: Any) -> Values:
         """Return probabilities (n, C), columns in the order of `classes_`."""

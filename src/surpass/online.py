@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
-from surpass.errors import DataError, SpecError
+from surpass.errors import DataError, SpecError, reason
 from surpass.registry import TASKS
 from surpass.tasks._hub import Hub, HubTask, Split, read_files
 from surpass.tasks.base import Example, Protocol, Row
@@ -63,7 +63,7 @@ def reach(hub: Hub) -> None:
         HfApi().dataset_info(hub.repo, timeout=5)
     except Exception as error:  # a network has many ways to fail
         raise DataError(
-            f"the Hugging Face hub does not answer for '{hub.repo}' ({type(error).__name__}: {str(error).splitlines()[0]}). "
+            f"the Hugging Face hub does not answer for '{hub.repo}' ({reason(error)}). "
             "This check needs a network; unset HF_HUB_OFFLINE if it is set."
         ) from error
 
@@ -78,14 +78,14 @@ def verify(task: HubTask, hub: Hub | None = None, *, page: int = PAGE) -> Checke
     try:
         commit, names = _listing(hub)
     except Exception as error:  # the hub's and the network's errors have no common class
-        return Checked(task.label(), hub.repo, hub.revision, "", {}, {}, (), (_line(error),))
+        return Checked(task.label(), hub.repo, hub.revision, "", {}, {}, (), (reason(error),))
     for split in hub.splits:
         try:
             paths = [_address(hub, commit, name) for name in hub.matching(split, names)]
             pages += _with_part(islice(read_files(paths), page), split)
             found = _count(paths)
         except Exception as error:  # as above, and whatever a damaged file does
-            problems.append(f"split '{split.files}': {_line(error)}")
+            problems.append(f"split '{split.files}': {reason(error)}")
             continue
         rows[split.part] += found
         if split.rows and found != split.rows:
@@ -96,7 +96,7 @@ def verify(task: HubTask, hub: Hub | None = None, *, page: int = PAGE) -> Checke
         try:
             balance = _balance(task, pages)
         except (LookupError, TypeError, ValueError, AttributeError, DataError) as error:
-            problems.append(f"rows do not fit the template: {_line(error)}; they have {', '.join(map(str, pages[0]))}")
+            problems.append(f"rows do not fit the template: {reason(error)}; they have {', '.join(map(str, pages[0]))}")
     if balance and min(balance.values()) == 0:
         notes.append(f"the first {page} rows of each split hold one class only")
     return Checked(task.label(), hub.repo, hub.revision, commit, dict(rows), balance, tuple(notes), tuple(problems))
@@ -152,7 +152,3 @@ def _balance(task: HubTask, rows: Sequence[Row]) -> dict[str, float]:
             raise DataError(f"label {wrong[0]!r} is none of the classes" if wrong else "no row is kept")
     counts = Counter(classes[example.label] for example in kept["paper"])
     return {name: counts[name] / len(kept["paper"]) for name in classes}
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"

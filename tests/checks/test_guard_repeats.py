@@ -207,3 +207,24 @@ def test_four_thousand_texts_take_seconds() -> None:
 
 def test_sentences_of_the_tests_are_unlike() -> None:
     assert len(alike([sentence(i) for i in range(500)], least=NEAR).first) <= 1
+
+
+def test_a_preference_is_the_same_row_the_other_way_round() -> None:
+    pairs = [(prose(1, seed=2 * i)[0], prose(1, seed=2 * i + 1)[0]) for i in range(N)]
+    clean = table(SIZES, inputs=tuple(pairs), target="preference")
+    assert check_splits(clean, where=TASK) == []
+    pairs[560:580] = [pair[::-1] for pair in pairs[200:220]]
+    labels = clean.rows.labels.copy()
+    labels[560:580] = 1 - labels[200:220]
+    rows = dataclasses.replace(clean.rows, inputs=tuple(pairs), labels=labels)
+    (found,) = check_splits(dataclasses.replace(clean, rows=rows), where=TASK)
+    assert (found.code, found.evidence["texts"]) == ("test-in-training", 20)  # and no conflict: the label is turned too
+    other = dataclasses.replace(rows, labels=clean.rows.labels)
+    assert "conflicting-labels" in codes(check_splits(dataclasses.replace(clean, rows=other), where=TASK))
+
+
+def test_vectors_of_a_preference_are_compared_in_either_order() -> None:
+    vectors = np.random.default_rng(0).normal(size=(N, 2, 3))
+    assert check_splits(table(SIZES, inputs=vectors, target="preference"), where=TASK) == []
+    vectors[560:580] = vectors[201:221, ::-1]
+    assert codes(check_splits(table(SIZES, inputs=vectors, target="preference"), where=TASK)) == ["test-in-training"]

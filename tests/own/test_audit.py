@@ -10,9 +10,11 @@ import reviews
 from click.testing import CliRunner
 
 from surpass.cli import main
-from surpass.own.audit import audit
+from surpass.own.audit import _compared, audit
+from surpass.own.evidence import as_json
 from surpass.own.job import Request, run
 from surpass.own.reading import Wanted
+from surpass.stats import Estimate
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,24 @@ def test_fresh_rows_agree_with_the_claim(fitted, tmp_path):
     found = audit(fitted / "model", str(table))
     assert found["problems"] == []
     assert found["again"]["accuracy"]["examples"] == 300
+
+
+def test_the_file_it_was_fitted_to_is_no_fresh_one(fitted, tmp_path):
+    seen = audit(fitted / "model", str(fitted / "data.csv"))["told"]
+    assert any("the file that the student was fitted to" in text and "too good" in text for text in seen)
+    table = reviews.write(tmp_path / "new.csv", [row | {"label": row["truth"]} for row in reviews.rows(300, seed=8)])
+    assert not any("fitted to" in text for text in audit(fitted / "model", str(table))["told"])
+
+
+def test_a_claim_without_errors_is_not_contradicted_by_a_few():
+    facts = {"evidence": {"metrics": {"accuracy": {"student": as_json({"s": claimed(1.0, 1.0, 1.0, 150)})["s"]}}}}
+    text, wrong = _compared("accuracy", claimed(0.983, 0.969, 0.998, 300), facts)
+    assert not wrong, text
+    assert _compared("accuracy", claimed(0.95, 0.925, 0.97, 300), facts)[1]
+
+
+def claimed(value: float, low: float, high: float, rows: int) -> Estimate:
+    return Estimate(value, low, high, 0.95, 1, rows, "")
 
 
 def test_rows_on_which_the_claim_fails_are_a_problem(fitted, tmp_path):

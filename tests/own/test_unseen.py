@@ -10,9 +10,11 @@ import tiny
 from surpass import WeakToStrongClassifier
 from surpass.errors import SpecError
 from surpass.own import choosing
+from surpass.own.crowd import combined
 from surpass.own.evidence import Predicted, divide, with_gold
 from surpass.own.fitting import Pool, one_hot
-from surpass.own.notes import notes
+from surpass.own.guarding import splits_of
+from surpass.own.notes import notes, rests_on
 from surpass.own.reading import Wanted, names_of, read
 from surpass.runtime import Runtime
 from surpass.tables import open_table
@@ -35,6 +37,8 @@ def test_names_of_rows_are_short_however_long_a_text_is():
     one, other, same = names_of(("x" * 1_000_000, "y", "  Y "))
     assert len(one) < 50
     assert one != other == same
+    first, second = names_of(("A fine film!", "a fine  film."))  # one text to the guard, which compares splits
+    assert first == second
 
 
 def test_a_supervisor_leaves_no_gold_to_choose_by(llama):
@@ -84,3 +88,41 @@ def test_ties_of_the_floor_are_told(tmp_path):
     assert "10 of 40 test rows are tied" in tied
     assert "('fraud' before the others)" in tied
     assert "its accuracy is 0.850" in tied  # .725 with all ties as fraud: 29 of 40 are right, and half of 10
+
+
+def test_a_supervisor_labels_no_text_that_it_was_fitted_on():
+    names = [f"text {i % 200}" for i in range(400)] + [f"other {i}" for i in range(100)]
+    gold = np.arange(500) < 200  # the next 200 have the same texts
+    found = divide(gold, ~gold, names, supervised=True)
+    labelled = np.setdiff1d(found.train, found.known)
+    assert not {names[i] for i in labelled} & {names[i] for i in found.known}
+
+
+def test_ties_of_raters_are_no_imbalance_to_the_guard(tmp_path):
+    held = [{"text": f"text {i}", "v": "ab"[i % 2], "w": "ab"[i // 2 % 2], "label": ""} for i in range(400)]
+    own = read(
+        open_table(str(reviews.write(tmp_path / "t.csv", held))), Wanted(text="text", weak=("v", "w"), gold="label")
+    )
+    weak = combined(own.votes, 2)
+    splits = splits_of(own, divide(np.isfinite(own.gold), own.labelled, own.groups), weak, supervised=False)
+    assert 0.4 < splits.part("transfer").labels.mean() < 0.6  # half of the rows are tied, a quarter is of either class
+
+
+def test_no_error_is_no_proof_of_perfection(tmp_path):
+    held = [{"text": f"text {i}", "v": "ab"[i % 2], "label": "ab"[i % 2]} for i in range(100)]
+    own = read(open_table(str(reviews.write(tmp_path / "t.csv", held))), Wanted(text="text", weak=("v",), gold="label"))
+    found = divide(np.isfinite(own.gold), own.labelled, own.groups)
+    right = one_hot(own.gold.astype(int), 2)
+    one_error = right.copy()
+    one_error[0] = one_error[0, ::-1]
+    predicted = Predicted(own.gold, own.groups, one_error, (right,))
+    (told,) = [
+        note for note in notes(own, found, predicted, with_gold(predicted), supervised=False) if "no width" in note
+    ]
+    assert "100 independent test rows (student)" in told
+    assert "accuracy of 0.964" in told  # .025 ** (1 / 100)
+
+
+def test_seeds_of_the_student_are_no_seeds_of_its_supervisor():
+    assert rests_on(3, None, supervised=True) == "held-out rows and 3 seeds of the student, of one supervisor"
+    assert rests_on(3, None) == "held-out rows and 3 seeds"

@@ -43,7 +43,7 @@ def test_spelling_of_a_cell(cell, name):
         (["10", "9.0", "-1"], ("-1", "9", "10")),
         (["1.0", "0", "1"], ("0", "1")),
         (["true", "False", "True", "true"], ("False", "true")),
-        (["Yes", "yes"], ("Yes", "yes")),
+        (["Yes", "no"], ("Yes", "no")),
     ],
 )
 def test_classes_that_a_column_names(cells, names, tmp_path):

@@ -77,6 +77,14 @@ def test_preferences(tmp_path):
         file(tmp_path, ["left,right,best", "x,y,middle"], target="preference", **columns).resolve()
 
 
+def test_a_pair_the_other_way_round_is_of_one_group(tmp_path):
+    lines = ["left,right,best", "one,two,1", "two,one,2", "Two ,one,2", "one,three,1"]
+    columns = {"first": "left", "second": "right", "label_column": "best"}
+    found = examples(file(tmp_path, lines, target="preference", **columns))
+    first, turned, spaced, other = (example.group for example in found)
+    assert first == turned == spaced != other
+
+
 def test_chosen_and_rejected_stand_in_an_order_that_tells_nothing(tmp_path):
     lines = ["chosen,rejected,ann", *(f"good {i},bad {i},1" for i in range(400))]
     columns = {"first": "chosen", "second": "rejected", "label_column": "", "votes": ("ann",)}

@@ -17,7 +17,7 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,16 @@ SPREAD = 0.5
 
 
 class _Table(NamedTuple):
-    """What is looked at: split, group and plain input of each row, (n,), the latter as numbers; and pairs nearly the same."""
+    """What is looked at: split, group, plain input as a number, and label of each row, (n,); and pairs nearly the same.
+
+    A preference is the same row with its candidates the other way round; its label is then the other one.
+    """
 
     splits: Splits
     split: NDArray[np.str_]
     groups: NDArray[np.int64]
     inputs: NDArray[np.int64]
+    labels: NDArray[np.float64]
     pairs: Alike
 
     @classmethod
@@ -52,8 +56,15 @@ class _Table(NamedTuple):
         """Return the table of some splits; pairs are of rows of different groups."""
         groups = numbered(splits.rows.groups)
         known: dict[Hashable, int] = {}
-        inputs = [known.setdefault(text, len(known)) for text in plain_inputs(splits.rows)]
-        return cls(splits, np.array(splits.split), groups, np.array(inputs, dtype=np.int64), _near(splits.rows, groups))
+        labels = splits.rows.labels.astype(np.float64)
+        preference = splits.target == "preference"
+        texts = plain_inputs(splits.rows, pairs=preference)
+        if preference:
+            turned = [first > second for first, second in texts]
+            texts = [tuple(sorted(pair)) for pair in texts]
+            labels = np.where(turned, 1 - labels, labels)
+        inputs = np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)
+        return cls(splits, np.array(splits.split), groups, inputs, labels, _near(splits.rows, groups))
 
 
 def check_overlap(splits: Splits, *, where: Mapping[str, str]) -> list[Finding]:
@@ -74,14 +85,14 @@ def at_test(where: Mapping[str, str], *names: str) -> dict[str, str]:
     return {**where, "split": tests[0]} if tests else dict(where)
 
 
-def plain_inputs(rows: Rows) -> list[Hashable]:
-    """Return each input in a form in which trifling differences are gone."""
+def plain_inputs(rows: Rows, *, pairs: bool = False) -> list[Any]:
+    """Return each input in a form in which trifling differences are gone; `pairs`: vectors are two candidates, (2, ...)."""
     if isinstance(rows.inputs, np.ndarray):
-        return [row.tobytes() for row in rows.inputs]
-    return [_plain(item) if isinstance(item, str) else tuple(map(_plain, item)) for item in rows.inputs]
+        return [tuple(side.tobytes() for side in row) if pairs else row.tobytes() for row in rows.inputs]
+    return [plain(item) if isinstance(item, str) else tuple(map(plain, item)) for item in rows.inputs]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return prose without case, spacing and marks at its ends; a text without spaces (a molecule) as it is."""
     if not re.search(r"\s", text.strip()):
         return text.strip()
@@ -124,7 +135,7 @@ def _harm(first: str, second: str) -> tuple[Code, str]:
 
 
 def _conflicts(table: _Table, where: Mapping[str, str]) -> Iterator[Finding]:
-    splits, labels = table.splits, table.splits.rows.labels.astype(np.float64)
+    splits, labels = table.splits, table.labels
     kinds = int(table.inputs.max(initial=-1)) + 1
     high, low = np.full(kinds, -np.inf), np.full(kinds, np.inf)
     np.maximum.at(high, table.inputs, labels)
@@ -168,7 +179,7 @@ def _near(rows: Rows, groups: NDArray[np.int64]) -> Alike:
 def _prose(item: str | Sequence[str]) -> str:
     """Return a text or both texts of a pair as one, plain; nothing of a text without spaces."""
     text = item if isinstance(item, str) else "\n".join(item)
-    return _plain(text) if re.search(r"\s", text.strip()) else ""
+    return plain(text) if re.search(r"\s", text.strip()) else ""
 
 
 def _near_between(table: _Table, where: Mapping[str, str]) -> Iterator[Finding]:

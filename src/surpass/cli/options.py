@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,19 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
 
 
+def device_option(command: Command) -> Command:
+    """Add --device."""
+
+    def check(context: click.Context, option: click.Parameter, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+            raise click.BadParameter(f"'{value}' is not auto, cpu, cuda or cuda:N.", context, option)
+        return value
+
+    return click.option(
+        "--device", default="auto", show_default=True, callback=check, help="auto, cpu, cuda or cuda:N."
+    )(command)
+
+
 def output_options(command: Command) -> Command:
     """Add --json and --quiet."""
     command = json_option(command)
@@ -43,7 +57,7 @@ def run_options(command: Command) -> Command:
         click.option(
             "--jobs", type=click.IntRange(min=0), help="Worker processes; 0: in this one. Default: one a core."
         ),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        device_option,
         click.option("--out", type=click.Path(path_type=Path), help="Output folder; by default out/NAME."),
     ):
         command = option(command)

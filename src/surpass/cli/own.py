@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surpass.cli.options import output_options
+from surpass.cli.options import device_option, output_options
 from surpass.cli.program import FAILED_STAGE
 
 if TYPE_CHECKING:
@@ -46,7 +46,13 @@ def _columns(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _models(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--combine", default="mean", show_default=True, help="Several weak labels: mean or dawid-skene."),
+        click.option(
+            "--combine",
+            default="mean",
+            show_default=True,
+            type=click.Choice(["mean", "dawid-skene"]),
+            help="How several weak labels become one.",
+        ),
         click.option("--n-gold", type=int, help="Fit the supervisor on so many gold labels; the others only test."),
         click.option("--supervisor", metavar="MODEL", help="A weak model, fitted on the gold labels, labels the rows."),
         click.option("--method", default="auto", show_default=True, help="How weak labels become a student."),
@@ -64,7 +70,7 @@ def _models(command: Callable[..., Any]) -> Callable[..., Any]:
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--threads", type=click.IntRange(min=1), help="Math threads. Default: one a core."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+        device_option,
         click.option(
             "--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals."
         ),
@@ -89,14 +95,14 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: Any) -> None:
     """Fit a strong model to the weak labels in DATA (CSV, TSV, JSONL, Parquet, Arrow, hub:...); write a model folder."""
     from surpass.own.job import run
-    from surpass.own.progress import Progress
+    from surpass.progress import Steps
     from surpass.runtime import cores
     from surpass.work import math_threads
 
     request = _request(data, **options)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # torch is not loaded yet, and reads it then
-    with math_threads(threads or cores()), Progress(quiet=quiet or as_json) as progress:
+    with math_threads(threads or cores()), Steps(quiet=quiet or as_json) as progress:
         facts = run(request, progress)
     if as_json:
         click.echo(json.dumps(facts, indent=1))

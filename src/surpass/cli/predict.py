@@ -15,7 +15,7 @@ from surpass.cli.program import to_stderr
 
 if TYPE_CHECKING:
     from surpass.own.predicting import Scored, Tell
-    from surpass.own.progress import Progress
+    from surpass.progress import Steps
 
 
 @click.command()
@@ -48,12 +48,12 @@ def predict(model: Path, data: str, quiet: bool, as_json: bool, strict: bool, en
     when DATA has one of these names. DATA is streamed, bad lines are left out and told, and the table appears whole or not.
     """
     from surpass.own.predicting import predict_table
-    from surpass.own.progress import Progress
+    from surpass.progress import Steps
     from surpass.tables import open_table
 
     table = open_table(data, strict=strict, encoding=encoding)
     texts = tuple(filter(None, (options.pop(name) for name in ("text", "first", "second"))))
-    with Progress(quiet=quiet or as_json) as progress:
+    with Steps(quiet=quiet or as_json) as progress:
         found = predict_table(model, table, texts=texts, tell=_now_and_then(progress), **options)
     if as_json:
         facts = dataclasses.asdict(found) | {"out": str(found.out), "bad": [bad._asdict() for bad in found.bad]}
@@ -62,7 +62,7 @@ def predict(model: Path, data: str, quiet: bool, as_json: bool, strict: bool, en
         _show(found, table.told())
 
 
-def _now_and_then(progress: Progress, *, seconds: float = 5.0) -> Tell:
+def _now_and_then(progress: Steps, *, seconds: float = 5.0) -> Tell:
     """Return what passes on only some of what it is told, so that a log stays short."""
     last = time.monotonic()
 

@@ -12,6 +12,8 @@ from surpass import __version__
 from surpass.errors import SurpassError
 
 BAD_INPUT, FAILED_STAGE, STOPPED = 2, 1, 130
+WHOLE = ("fit", "predict", "audit")
+"""Commands that write all or nothing and keep nothing between."""
 
 
 class Program(click.Group):
@@ -34,7 +36,8 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            fail("stopped. What was finished is kept; the same command goes on from here.", STOPPED)
+            kept = "What was finished is kept; the same command goes on from here."
+            fail(f"stopped. {'Nothing was written.' if ctx.invoked_subcommand in WHOLE else kept}", STOPPED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order a newcomer needs them."""

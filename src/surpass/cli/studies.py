@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,14 +73,12 @@ def _run(
 def _execute(
     study: Study, store: Store, *, quiet: bool, jobs: int | None, device: str, keep_weights: bool
 ) -> tuple[Plan, list[Outcome]]:
-    from surpass.progress import Progress
+    from surpass.progress import Stages
     from surpass.runner import run as run_study
     from surpass.runtime import Runtime, cores
 
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise click.BadParameter(f"--device '{device}' is not auto, cpu, cuda or cuda:N.")
     runtime = Runtime(jobs=cores() if jobs is None else jobs, device=device, keep_weights=keep_weights)
-    with Progress(study.name, quiet=quiet) as progress:
+    with Stages(study.name, quiet=quiet) as progress:
         return run_study(study, store=store, runtime=runtime, progress=progress)
 
 

@@ -25,6 +25,7 @@ class File(LabelSource):
         path: the table: a .csv, .tsv, .jsonl, .parquet, .arrow or .feather file (text ones also with .gz), or
             hub:ORG/NAME[@REVISION][:CONFIG][/SPLIT].
         column: holds a class name, a class index, for two classes the probability of the second, or a number (regression).
+            Of a preference these are `second`, `first`, or the probability that the first candidate is better.
         columns: instead of `column`: one column of probabilities per class, in the order of the task's classes.
         on: the column with the row id, or with the text when the file knows no ids (`join: text`).
         join: "id" or "text": what `on` holds.

@@ -12,7 +12,11 @@ from surpass.labels.base import LabelSource, as_predictions, gold_values
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Gold(LabelSource):
-    """Ground truth of the `weak` rows (a supervisor's) or of the `transfer` rows (a ceiling's)."""
+    """Ground truth of the `weak` rows (a supervisor's) or of the `transfer` rows (a ceiling's).
+
+    Attributes:
+        split: the rows that a model is fitted on with these labels.
+    """
 
     split: Literal["weak", "transfer"] = "transfer"
 

@@ -34,7 +34,12 @@ ELEUTHER_WARMUP_STEPS = 100
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entropy(Method):
-    """Weak labels, and a term that rewards the student for being sure."""
+    """Weak labels, and a term that rewards the student for being sure.
+
+    Attributes:
+        variant: which term, and how a rises.
+        strength: the largest a.
+    """
 
     neutral: ClassVar[dict[str, Any]] = {"strength": 0.0}
 

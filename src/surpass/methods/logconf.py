@@ -39,7 +39,12 @@ ELEUTHER_WARMUP_STEPS = 100
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LogConf(Method):
-    """Cross-entropy on a mix of weak labels and the student's own confident predictions."""
+    """Cross-entropy on a mix of weak labels and the student's own confident predictions.
+
+    Attributes:
+        variant: whose ramp and threshold.
+        strength: the largest a.
+    """
 
     version: ClassVar[int] = 2  # 1 gave even shares to more than two classes in `paper`
     neutral: ClassVar[dict[str, Any]] = {"strength": 0.0}

@@ -29,7 +29,12 @@ SMALLEST = 1e-37
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Product(Method):
-    """Cross-entropy on the normalized product of weak label and own prediction."""
+    """Cross-entropy on the normalized product of weak label and own prediction.
+
+    Attributes:
+        alpha: the power of the weak label.
+        beta: the power of the student's own prediction.
+    """
 
     neutral: ClassVar[dict[str, Any]] = {"alpha": 1.0, "beta": 0.0}
 

@@ -36,7 +36,12 @@ SMALLEST = 1e-30
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ranking(Method):
-    """Ground truth, and the supervisor's ordering of the other rows."""
+    """Ground truth, and the supervisor's ordering of the other rows.
+
+    Attributes:
+        pairs: P_ij, "soft" or "hard".
+        strength: the share of the ordering in the loss of a weakly labelled row.
+    """
 
     neutral: ClassVar[dict[str, Any]] = {"strength": 0.0}
 

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SymmetricCE(Method):
-    """A weighted sum of cross-entropy and reverse cross-entropy."""
+    """A weighted sum of cross-entropy and reverse cross-entropy.
+
+    Attributes:
+        alpha: the weight of cross-entropy.
+        beta: the weight of reverse cross-entropy.
+        floor: the least log y_c.
+    """
 
     neutral: ClassVar[dict[str, Any]] = {"alpha": 1.0, "beta": 0.0}
 

@@ -57,7 +57,8 @@ def save_finetuned(model: HF, fitted: Any, folder: Path, classes: Sequence[str])
     stock = classifier.pool == "last" and not plain_pad
     found = _stock(classifier, names, state, weight) if stock else None
     if found is not None:
-        found.save_pretrained(str(folder))
+        with _quiet():
+            found.save_pretrained(str(folder))
         return "transformers"
     _save_remote(classifier.backbone, state, folder, names, pool=classifier.pool, head=(weight, None))
     return "transformers-remote"
@@ -189,7 +190,8 @@ def _save_remote(
         "AutoConfig": f"{stem}.SurpassConfig",
         "AutoModelForSequenceClassification": f"{stem}.SurpassForSequenceClassification",
     }
-    model.save_pretrained(str(folder))
+    with _quiet():
+        model.save_pretrained(str(folder))
     shutil.copyfile(str(_modeling.__file__), folder / CODE)
 
 
@@ -204,7 +206,8 @@ def load(folder: Path, form: Form, limit: int) -> Any:
     try:
         with _quiet():
             model = cls.from_pretrained(str(folder), local_files_only=True).eval()
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            # with its config at hand no class is looked for in the folder, which would ask about running its code
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), config=model.config, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise DataError(f"model folder '{folder}' cannot be loaded: {error}. Copy it again, or fit again.") from error
     device = torch.device(Runtime().torch_device())

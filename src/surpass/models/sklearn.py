@@ -74,8 +74,15 @@ class Sklearn(Model):
             )
         if self.estimator == DEFAULT and not self.params:
             return None
+        if "." not in self.estimator:
+            return (
+                f"model 'sklearn': estimator={self.estimator!r} names no module. Give the whole path of the class, such as "
+                f"{DEFAULT}."
+            )
         try:
-            self._build(0)
+            estimator = self._build(0)
+            if hasattr(estimator, "_validate_params"):  # scikit-learn looks at values only once it fits
+                estimator._validate_params()
         except (ImportError, AttributeError, ValueError, TypeError) as error:
             return f"model 'sklearn': estimator={self.estimator!r} with {dict(self.params)}: {error}."
         if "sample_weight" not in inspect.signature(self._class().fit).parameters:
@@ -120,7 +127,7 @@ class Sklearn(Model):
             weight = np.concatenate([weight, weight]) / 2
         else:
             read = self._read(work.inputs)
-            matrix = read if transform is None else transform.fit_transform(read)
+            matrix = read if transform is None else _fitted(transform, read)
         if work.target == "regression":
             estimator.fit(matrix, np.squeeze(values, axis=1), sample_weight=weight)
         else:
@@ -193,6 +200,19 @@ def _numbers(inputs: Array, shrink: int) -> Array:
         blocks = inputs.reshape(n, height // shrink, shrink, width // shrink, shrink, *inputs.shape[3:])
         inputs = blocks.mean(axis=(2, 4))
     return inputs.reshape(len(inputs), -1)
+
+
+def _fitted(transform: Any, read: Any) -> Any:
+    """Fit the transform, and return the numbers of each row; words of one letter are none."""
+    try:
+        return transform.fit_transform(read)
+    except ValueError as error:
+        if "empty vocabulary" not in str(error):
+            raise
+        raise DataError(
+            "model 'sklearn': the texts have no word of two letters or more to count. Use features: chars, or name another "
+            "column of texts."
+        ) from error
 
 
 def _difference(transform: Any, first: Any, second: Any) -> Any:

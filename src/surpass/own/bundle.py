@@ -20,6 +20,7 @@ from surpass.artifacts import Values
 from surpass.errors import DataError
 
 FACTS, CARD, FORMAT = "surpass.json", "README.md", 1
+NEEDED = ("format", "form", "files", "target", "classes", "columns", "candidates", "text_column", "evidence", "versions")
 
 
 class Reader(Protocol):
@@ -117,6 +118,8 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """Return what a model folder says of itself; DataError when it is none of ours."""
     try:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        if lacking := [name for name in NEEDED if name not in facts]:
+            raise ValueError(f"it has no {', '.join(lacking)}")
         if facts["format"] > FORMAT:
             raise DataError(
                 f"model folder '{folder}' has format {facts['format']}, which a newer surpass wrote; this one reads up to "

@@ -43,6 +43,11 @@ class Choice:
         return {"why": self.why, "log_loss": self.scores, "rows": self.rows}
 
 
+def unchosen() -> Choice:
+    """Return soft, where a supervisor was fitted on the gold rows: what it remembers of them favours those who copy it."""
+    return Choice(method("soft"), "soft: the gold labels fitted the supervisor, so none is left to choose by")
+
+
 def choose(
     pool: Pool,
     strong: Model,
@@ -51,7 +56,6 @@ def choose(
     judges: Places,
     gold: Values,
     *,
-    supervised: bool = False,
     seed: int = 0,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Choice:
@@ -64,13 +68,10 @@ def choose(
         values: (k, C) their labels.
         judges: places of the gold rows that choose.
         gold: (m,) their labels.
-        supervised: whether a supervisor was fitted on the judges: what it remembers of them favours the method that copies it.
         seed: of the fits.
         tell: called before each fit.
     """
     soft = method("soft")
-    if supervised:
-        return Choice(soft, "soft: the gold labels fitted the supervisor, so none is left to choose by")
     if len(judges) < FEWEST_GOLD:
         return Choice(soft, f"soft: {len(judges)} gold labels to choose by, fewer than {FEWEST_GOLD}")
     if not is_trained_by_gradient(strong):

@@ -13,7 +13,6 @@ ceiling is the same strong model on the same rows with gold labels. Otherwise th
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Values
+from surpass.draws import place
 from surpass.errors import DataError
 from surpass.metrics import for_kind, hard
 from surpass.stats import Estimate, Ratios, Run, compare, ratio_estimates
@@ -30,7 +30,7 @@ Places = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 
 MOST_TEST, MOST_HELD, NEARLY_ALL = 2000, 1000, 0.95
-FEW_GOLD = 50
+FEW_GOLD, FEWEST_ALONE = 50, 20
 CONFIDENT = 0.9
 
 
@@ -42,7 +42,7 @@ class Division:
         train: rows that a student may be fitted on.
         known: of these, the rows whose gold labels may be used.
         test: rows with gold labels and a weak label, set aside.
-        held: rows with weak labels set aside where there is no gold at all.
+        held: rows with weak labels set aside where there is no gold on such rows.
         fair: whether (nearly) all of `train` have gold labels, which then serve the ceiling alone.
     """
 
@@ -70,18 +70,19 @@ def divide(
         DataError: a supervisor without gold labels to fit, or without rows to label.
     """
     places = np.arange(len(gold))
-    drawn = np.array([_place(group) for group in groups])
+    drawn = np.array([place(group, "gold") for group in groups])
     ready = gold if supervised else gold & weak
     if not gold.any():
         if supervised:
             raise DataError("no row has a gold label to fit the supervisor on. Name another column with --gold.")
-        held = _first(places[weak], drawn, groups, min(MOST_HELD, int(weak.sum()) // 10))
-        return Division(_without(places[weak], held, groups), places[:0], places[:0], held, fair=False)
+        return _untested(places, gold, weak, drawn, groups)
     known_first = _first(places[gold], drawn, groups, n_gold) if n_gold is not None else places[:0]
     left = _without(places[ready], known_first, groups)
     if n_gold is not None and 2 * len(left) < FEW_GOLD:  # no more than was asked for: half of it tests
         known_first, left = places[:0], places[ready]
     test = _first(left, -drawn, groups, min(MOST_TEST, len(left) // 2))
+    if not supervised and not len(test):
+        return _untested(places, gold, weak, drawn, groups)
     rest = _without(places, test, groups)
     able = rest if supervised else rest[weak[rest] | gold[rest]]
     if supervised:
@@ -93,15 +94,18 @@ def divide(
                 "Give --n-gold to pretend that fewer are there, or leave out --supervisor."
             )
         fair = bool(gold[others].mean() >= NEARLY_ALL)
-        return Division(others if fair else rest, known, test, places[:0], fair=fair)
+        return Division(others if fair else np.union1d(known, others), known, test, places[:0], fair=fair)
     labelled = rest[weak[rest]]
     fair = len(labelled) > 0 and bool(gold[labelled].mean() >= NEARLY_ALL)
     known = places[:0] if fair else rest[gold[rest]]
     return Division(labelled if fair else able, known, test, places[:0], fair=fair)
 
 
-def _place(group: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"gold/{group}".encode(), digest_size=7).digest(), "big")
+def _untested(places: Places, gold: Marks, weak: Marks, drawn: NDArray[Any], groups: Sequence[str]) -> Division:
+    """Return the division where no row with a weak label can be tested by gold: some of them are held out instead."""
+    held = _first(places[weak], drawn, groups, min(MOST_HELD, int(weak.sum()) // 10))
+    train = _without(places[weak | gold], held, groups)
+    return Division(train, train[gold[train]], places[:0], held, fair=False)
 
 
 def _first(places: Places, order: NDArray[Any], groups: Sequence[str], n: int) -> Places:
@@ -185,8 +189,10 @@ def without_gold(
         tops = np.column_stack([same, ~same & sure, ((student - weak) ** 2).mean(axis=1), kl]).astype(np.float64)
         parts.append(Ratios(tops, np.column_stack([ones, sure, ones, ones]), groups))
     names = ("agreement", "confident_disagreement", "misfit_squared", "misfit_kl")
-    found = ratio_estimates(parts, names, bounds=(0.0, math.inf), level=level)
-    return dict(zip(names, found, strict=True))
+    shares = ratio_estimates(parts, names, bounds=(0.0, 1.0), level=level)
+    free = ratio_estimates(parts, names, bounds=(0.0, math.inf), level=level)
+    found = {name: shares[i] if i < 3 else free[i] for i, name in enumerate(names)}  # KL alone may exceed 1
+    return found
 
 
 def as_json(estimates: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from surpass.stats import Estimate
 def splits_of(own: Own, division: Division, weak: Values, *, supervised: bool) -> Splits:
     """Return the rows as a study's: `weak` fit a supervisor, `transfer` the student, `val` and `test` are set aside.
 
-    A row's label is gold where that may be known, else the most probable weak label.
+    A row's label is gold where that may be known, else the most probable weak label, by lot where several are.
     """
     used = np.isin(division.train, division.known) if supervised else np.zeros(len(division.train), dtype=bool)
     parts = {
@@ -37,7 +37,8 @@ def splits_of(own: Own, division: Division, weak: Values, *, supervised: bool) -
         "test": division.test,
     }
     places = np.concatenate(list(parts.values()))
-    guess = np.where(np.isfinite(weak), weak, 0.0).argmax(axis=1)
+    lots = 1e-9 * np.random.default_rng(0).random(weak.shape)  # ties of raters are no rows of the first class
+    guess = (np.where(np.isfinite(weak), weak, 0.0) + lots).argmax(axis=1)
     labels = np.where(np.isfinite(own.gold), np.nan_to_num(own.gold), guess).astype(np.int64)
     groups = own.groups
     rows = Rows(

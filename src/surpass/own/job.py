@@ -12,12 +12,21 @@ from typing import Any
 import numpy as np
 
 from surpass.artifacts import Facts, Values
-from surpass.errors import DataError
+from surpass.errors import DataError, SpecError
 from surpass.models.base import Model
 from surpass.own import parts, saving
-from surpass.own.choosing import Choice, choose
+from surpass.own.choosing import Choice, choose, unchosen
 from surpass.own.crowd import Combine, combined
-from surpass.own.evidence import Division, Places, Predicted, as_json, divide, with_gold, without_gold
+from surpass.own.evidence import (
+    FEWEST_ALONE,
+    Division,
+    Places,
+    Predicted,
+    as_json,
+    divide,
+    with_gold,
+    without_gold,
+)
 from surpass.own.fitting import Pool, Student, one_hot
 from surpass.own.guarding import findings, splits_of
 from surpass.own.notes import basis, labels_told, notes, request_facts, rests_on, row_counts
@@ -30,7 +39,6 @@ from surpass.work import versions
 Tell = Callable[[float | None, str], None]
 """Called with the share of the step that is done (None: not known) and what is being done."""
 FEW_STEPS, MOST_TIMES = 100, 10
-FEWEST_ALONE = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,6 +111,8 @@ def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, An
         raise DataError(
             f"--n-gold {request.n_gold}: at least 2, and only with --supervisor, which is fitted on so many."
         )
+    if request.combine != "mean" and len(wanted.weak) < 2:
+        raise SpecError(f"--combine {request.combine} compares raters: name two columns or more with --weak-label.")
     clock = _Clock(tell)
     table = open_table(request.source, strict=request.strict, encoding=request.encoding)
     clock("reading the table")
@@ -162,12 +172,14 @@ class _Fit:
 
     def choose(self) -> Choice:
         """Return what method `auto` becomes."""
+        if self.weak_model is not None:
+            return unchosen()
         train = np.setdiff1d(self.division.train, self.division.known)
         train = train[np.isfinite(self.weak[train]).all(axis=1)]
         judges = self.division.known
         return choose(
-            self.pool, self.strong, train, self.weak[train], judges, self.own.gold[judges],
-            supervised=self.weak_model is not None, seed=self.request.seed, tell=self.clock,
+            self.pool, self.strong, train, self.weak[train], judges, self.own.gold[judges], seed=self.request.seed,
+            tell=self.clock,
         )  # fmt: skip
 
     @property
@@ -254,10 +266,10 @@ class _Fit:
             "rows": row_counts(own, division, self.weak, supervised=supervised),
             "level": request.level,
             "evidence": {
-                "basis": basis(predicted),
-                "rests_on": rests_on(len(students), predicted),
+                "basis": basis(predicted, gold=int(np.isfinite(own.gold).sum())),
+                "rests_on": rests_on(len(students), predicted, supervised=self.weak_model is not None),
                 "metrics": as_json(estimates),
-                "notes": notes(own, division, predicted, estimates, supervised=supervised),
+                "notes": _asked(request, division) + notes(own, division, predicted, estimates, supervised=supervised),
             },
             "findings": found,
             "versions": versions(),
@@ -273,6 +285,16 @@ def for_few_rows(model: Model, rows: int) -> Model:
     epochs = min(MOST_TIMES * found.epochs, math.ceil(FEW_STEPS / steps))
     longer: Model = dataclasses.replace(found, epochs=max(found.epochs, epochs))
     return longer
+
+
+def _asked(request: Request, division: Division) -> list[str]:
+    """Return that fewer gold labels fit the supervisor than was asked for, if so."""
+    known = len(division.known)
+    if request.n_gold is None or known >= 0.9 * request.n_gold:
+        return []
+    return [
+        f"{known:,} gold labels fit the supervisor, not {request.n_gold:,} (--n-gold): the table has no more to spare."
+    ]
 
 
 def _check_classes(own: Own, division: Division) -> None:

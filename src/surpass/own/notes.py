@@ -11,22 +11,28 @@ import numpy as np
 
 from surpass.artifacts import Values
 from surpass.models.base import Model
-from surpass.own.evidence import FEW_GOLD, Division, Predicted
+from surpass.own.evidence import FEW_GOLD, FEWEST_ALONE, Division, Predicted
 from surpass.own.reading import Own, Wanted
 from surpass.stats import outcome
 from surpass.tables import Table
 
 
-def basis(predicted: Predicted | None) -> str:
-    """Return what the table of estimates is about."""
+def basis(predicted: Predicted | None, *, gold: int = 0) -> str:
+    """Return what the table of estimates is about; `gold` is how many rows have a gold label."""
+    if predicted is None and gold:
+        return (
+            f"Too few of the {gold:,} rows with gold labels have a weak label as well to set some aside: how often this "
+            "student, or the weak labels, are right was not measured."
+        )
     if predicted is None:
         return "There are no gold labels: how often this student is right is not known, and cannot be."
     return f"Scores on {len(predicted.labels):,} gold rows that were set aside: no fit and no choice has seen them."
 
 
-def rests_on(seeds: int, predicted: Predicted | None) -> str:
-    """Return what the intervals cover."""
+def rests_on(seeds: int, predicted: Predicted | None, *, supervised: bool = False) -> str:
+    """Return what the intervals cover; a supervisor is fitted once."""
     runs = "one seed" if seeds == 1 else f"{seeds} seeds"
+    runs += " of the student, of one supervisor" if supervised else ""
     return f"{'held-out' if predicted is None else 'test'} rows and {runs}"
 
 
@@ -46,6 +52,8 @@ def notes(
         )
     else:
         found.append(_no_pgr(division, predicted, estimates["accuracy"]))
+    if sure := _without_errors(estimates["accuracy"]):
+        found.append(sure)
     if tied := _ties(predicted, own.classes[0]):
         found.append(tied)
     gold = int(np.isfinite(own.gold).sum())
@@ -70,8 +78,24 @@ def _gain(scores: Mapping[str, Any], *, supervised: bool) -> str:
     return f"{said}: accuracy {scores['student']} against {scores['floor']}, difference {gain}."
 
 
+def _without_errors(scores: Mapping[str, Any]) -> str:
+    """Return how low an accuracy may be of which no test row shows an error: resampling rows without errors shows none."""
+    roles = [
+        role for role in ("floor", "student", "ceiling", "gold_only") if role in scores and scores[role].value == 1
+    ]
+    if not roles:
+        return ""
+    one = scores[roles[0]]
+    low = ((1 - one.level) / 2) ** (1 / one.examples)  # Clopper & Pearson (1934), all of n right
+    named = ", ".join(role.replace("_", " ") for role in roles)
+    return (
+        f"Without an error among {one.examples:,} independent test rows ({named}) the interval has no width; an accuracy of "
+        f"{low:.3f} is as possible."
+    )
+
+
 def _ties(predicted: Predicted, first: str) -> str:
-    """Return how many test rows the floor leaves open, and its accuracy when each of the classes alike is right in its turn."""
+    """Return how many test rows the floor leaves open, and its accuracy with such rows decided by lot; else nothing."""
     floor = predicted.floor
     best = np.isclose(floor, floor.max(axis=1, keepdims=True), rtol=0.0, atol=1e-9)
     rows = int((best.sum(axis=1) > 1).sum())
@@ -79,15 +103,20 @@ def _ties(predicted: Predicted, first: str) -> str:
         return ""
     right = best[np.arange(len(floor)), predicted.labels.astype(np.int64)] / best.sum(axis=1)
     return (
-        f"Weak labels of {rows:,} of {len(floor):,} test rows are tied. The floor takes the first class ('{first}' before the "
-        f"others); with ties drawn by lot its accuracy is {right.mean():.3f}. Part of the gain is that the student decides."
+        f"Weak labels of {rows:,} of {len(floor):,} test rows are tied. The floor then takes the first class ('{first}' "
+        f"before the others); with ties drawn by lot its accuracy is {right.mean():.3f}."
     )
 
 
 def _no_pgr(division: Division, predicted: Predicted, scores: Mapping[str, Any]) -> str:
     why = "No PGR: a ceiling needs gold labels on (nearly) all training rows"
     if not predicted.gold_only:
-        return f"{why}, and there are too few ({len(division.known)}) to fit the strong model on them alone."
+        few = (
+            f"there are too few ({len(division.known)})"
+            if len(division.known) < FEWEST_ALONE
+            else "they are of one class"
+        )
+        return f"{why}, and {few}, so the strong model is not fitted on them alone."
     over = scores["over_gold_only"]
     said = {
         "win": "the weak labels are worth having",
@@ -108,6 +137,8 @@ def _unknown(division: Division) -> list[str]:
         "or wrong there, and only gold labels tell which.",
         "Label 100 rows drawn at random, give them with --gold, and floor and student can be told apart.",
     ]
+    if len(division.known):
+        found[-1] = "Have rows with gold labels labelled by the weak source too, and floor and student can be told apart."
     if len(division.held) < 2:
         found.insert(0, "There are too few rows to set some aside, so not even agreement is known.")
     return found

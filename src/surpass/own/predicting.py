@@ -13,7 +13,7 @@ import numpy as np
 from surpass.artifacts import Values
 from surpass.errors import DataError
 from surpass.own.bundle import load
-from surpass.tables import BadLine, Columns, Row, Table
+from surpass.tables import BadLine, Columns, Row, Table, textless
 from surpass.tables.writing import refusal, writing
 
 Tell = Callable[[float, str], None]
@@ -149,10 +149,10 @@ def predict_table(
 def _filled(table: Table, texts: Sequence[str]) -> Iterator[Row]:
     """Yield the rows whose texts are not empty."""
     for number, row in table.rows():
-        if all(str(row.get(name) or "").strip() for name in texts):
-            yield row
+        if problem := next(filter(None, (textless(row.get(name)) for name in texts)), None):
+            table.skip(number, problem)
         else:
-            table.skip(number, "its text is empty")
+            yield row
 
 
 def _chunks(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Inputs, Values
+from surpass.checks.overlap import plain
 from surpass.errors import DataError, SpecError
-from surpass.tables import Row, Table, sample
+from surpass.tables import Row, Table, sample, textless
 from surpass.tables.labels import ClassCounter, Classes, Preference, Probabilities, spell
 from surpass.tasks.base import PREFERENCES
 
@@ -67,6 +68,10 @@ class Wanted:
             raise SpecError(f"{both if labelled else none}.")
         if self.supervised and not self.gold:
             raise SpecError("a supervisor is fitted on gold labels: name their column with --gold.")
+        if self.preference and self.classes:
+            raise SpecError(
+                "--classes is of labels of texts; those of a preference are the first and the second candidate."
+            )
         if self.preference and self.probabilities:
             raise SpecError("weak probabilities of a preference are not read; give --weak-label.")
         if twice := sorted(name for name, n in Counter(self.columns).items() if n > 1):
@@ -113,7 +118,7 @@ class Own:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """What must not be parted: rows of one text, whatever its case and spacing; of a pair, whichever comes first."""
+        """What must not be parted: rows of one text, whatever its case, spacing and end marks, and of a pair in any order."""
         return names_of(self.inputs)
 
     @property
@@ -124,13 +129,13 @@ class Own:
 
 
 def names_of(inputs: Inputs) -> tuple[str, ...]:
-    """Return a short name of each row that equal texts share, whatever their case and spacing, and pairs in either order."""
+    """Return a short name of each row, which the guard's equal texts share whatever their case, and pairs in either order."""
     written = (x.tobytes() if isinstance(x, np.ndarray) else _plain(x).encode("utf-8", "surrogatepass") for x in inputs)
     return tuple(hashlib.blake2b(item, digest_size=12).hexdigest() for item in written)
 
 
 def _plain(item: Any) -> str:
-    return " ".join(item.casefold().split()) if isinstance(item, str) else "\n".join(sorted(map(_plain, item)))
+    return plain(item).casefold() if isinstance(item, str) else "\n".join(sorted(map(_plain, item)))
 
 
 class _Usable:
@@ -152,9 +157,9 @@ class _Usable:
             self.counts["read"] += 1
             if self.counts["read"] % EVERY == 0:
                 self.tell(self.table.progress(), f"{self.counts['read']:,} rows read")
-            if not all(str(row.get(name) or "").strip() for name in texts):
+            if problem := next(filter(None, (textless(row.get(name)) for name in texts)), None):
                 self.counts["empty"] += 1
-                self.table.skip(number, "its text is empty")
+                self.table.skip(number, problem)
             elif not wanted.supervised and not any(spell(row.get(name)) for name in labels):
                 self.counts["unlabelled"] += 1
             else:
@@ -214,7 +219,7 @@ def read(table: Table, wanted: Wanted, tell: Tell = lambda share, text: None) ->
     if not kept:
         raise DataError(
             f"'{table.source}' has no row with a text and a label in {', '.join(map(repr, wanted.columns))} "
-            f"({usable.counts['read']:,} rows read, {usable.counts['empty']:,} with an empty text). Name other columns."
+            f"({usable.counts['read']:,} rows read, {usable.counts['empty']:,} of them without a text). Name other columns."
         )
     classes = usable.classes.names() if usable.classes else _fixed(wanted)
     if usable.classes and wanted.probabilities and classes not in ZERO_ONE:
@@ -224,6 +229,11 @@ def read(table: Table, wanted: Wanted, tell: Tell = lambda share, text: None) ->
         )
     labels = _Labels(table, wanted, classes)
     found = [labels.read(row, number) for number, row in kept]
+    if not wanted.supervised and not any(np.isfinite([*votes, *chances]).any() for votes, chances, _ in found):
+        raise DataError(
+            f"'{table.source}' has no row with a weak label in {', '.join(map(repr, wanted.weak or wanted.probabilities))}. "
+            "Name other columns; to fit on gold labels alone, name a --supervisor instead."
+        )
     inputs: Inputs = tuple(str(row[wanted.text]) for _, row in kept) if wanted.text else _pairs(wanted, kept)
     counts = {"read": usable.counts["read"], "bad": table.bad_count, "empty": usable.counts["empty"]}
     counts |= {name: usable.counts[name] for name in ("unlabelled", "usable")} | {"kept": len(kept)}

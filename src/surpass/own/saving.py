@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -49,8 +48,12 @@ def check(strong: Model, method: Method | None, out: Path, *, overwrite: bool, p
             f"'{out}' is no model folder, so --overwrite does not replace it. Give another folder with --out."
         )
     there = next(folder for folder in (out.absolute().parent, *out.absolute().parents) if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise DataError(f"output folder '{out}' cannot be made: '{there}' cannot be written. Give another with --out.")
+    try:
+        tempfile.TemporaryDirectory(dir=there).cleanup()  # its mode bits do not tell: it may be full or read-only
+    except OSError as error:
+        raise DataError(
+            f"output folder '{out}' cannot be made: '{there}' cannot be written ({error.strerror}). Give another with --out."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -68,7 +71,12 @@ def replacing(out: Path) -> Iterator[Path]:
         old = made.with_name(made.name + ".old")
         if out.exists():
             out.rename(old)
-        made.rename(out)
+        try:
+            made.rename(out)
+        except BaseException:
+            if old.exists():
+                old.rename(out)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise DataError(

@@ -10,8 +10,8 @@
 What the cells of label columns mean is in `labels`; `writing` writes a table whole or not at all.
 """
 
-from surpass.tables.base import BadLine, Columns, Row, Table, file_digest
+from surpass.tables.base import BadLine, Columns, Row, Table, file_digest, textless
 from surpass.tables.opening import open_table, read_rows
 from surpass.tables.sampling import sample
 
-__all__ = ["BadLine", "Columns", "Row", "Table", "file_digest", "open_table", "read_rows", "sample"]
+__all__ = ["BadLine", "Columns", "Row", "Table", "file_digest", "open_table", "read_rows", "sample", "textless"]

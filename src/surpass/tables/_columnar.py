@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from surpass.errors import DataError, MissingPackageError
+from surpass.errors import DataError, MissingPackageError, reason
 from surpass.tables.base import Row, Table, long_cell
 
 BATCH = 1000
@@ -60,7 +60,7 @@ class Columnar(Table):
         try:
             return step()
         except (self._error, OSError, UnicodeDecodeError) as error:
-            told = str(error).splitlines()[0]
+            told = reason(error)
             kind = self._path.suffix[1:].capitalize()
             where = f" after row {self._done}" if self._done else ""
             raise DataError(

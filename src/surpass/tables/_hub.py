@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from surpass.errors import DataError, MissingPackageError
+from surpass.errors import DataError, MissingPackageError, reason
 from surpass.tables.base import Row, Table, long_cell
 
 FORM = "hub:ORG/NAME[@REVISION][:CONFIG][/SPLIT]"
@@ -68,9 +68,9 @@ def _load(source: str, *, repo: str, revision: str | None, config: str | None, s
         builder.download_and_prepare()
         found = builder.as_dataset()
     except Exception as error:  # the library raises many kinds, of its own and of its network libraries
-        told = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"'{source}' cannot be loaded from the hub: {told}. Check the name, the configuration ({FORM}) and the network."
+            f"'{source}' cannot be loaded from the hub: {reason(error)}. "
+            f"Check the name, the configuration ({FORM}) and the network."
         ) from error
     wanted = split or ("train" if "train" in found or len(found) > 1 else next(iter(found)))
     if wanted not in found:

@@ -80,8 +80,8 @@ class Lines(Table):
     def __init__(self, source: str, *, strict: bool, encoding: str) -> None:
         self._path = Path(source)
         try:
-            codecs.lookup(encoding)
-        except LookupError:
+            "".encode(encoding)  # a codec that is not of text, such as base64, is refused here as well
+        except (LookupError, UnicodeError, ValueError):
             raise DataError(
                 f"encoding '{encoding}' is not known. Give for instance utf-8, latin-1 or utf-16."
             ) from None

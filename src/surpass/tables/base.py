@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -133,6 +134,14 @@ class Table:
         more = f"; and {self.bad_count - 5:,} more" if self.bad_count > 5 else ""
         count = f"1 bad {self.unit} was" if self.bad_count == 1 else f"{self.bad_count:,} bad {self.unit}s were"
         return f"{count} left out of '{self.source}': {shown}{more}"
+
+
+def textless(cell: Any) -> str | None:
+    """Return why a cell is no text, or None: it is empty, or a list or object. Numbers, 0 among them, are text."""
+    if isinstance(cell, (list, dict)):
+        return f"its text is a {'list' if isinstance(cell, list) else 'JSON object'}"
+    empty = cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip()
+    return "its text is empty" if empty else None
 
 
 def megabytes(size: int) -> str:

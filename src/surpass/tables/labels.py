@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from surpass.errors import DataError
 from surpass.tables.base import Table
 
 MOST_CLASSES = 1000
+FEW_CLASSES = 20
+"""So many are taken for classes, whatever they are and however few labels there are."""
 SUM_TOLERANCE = 1e-3
 """Probabilities of a row may miss the sum 1 by so much, for rounding; they are then scaled to it."""
 FIRST, SECOND, TIE = {"first", "a", "1", "model_a"}, {"second", "b", "2", "model_b"}, {"tie", "equal", "both"}
@@ -54,12 +56,17 @@ class ClassCounter:
         self._named = f"column{'s'[: len(columns) > 1]} {', '.join(map(repr, columns))} of '{table.source}'"
         self._columns = tuple(columns)
         self.counts: Counter[str] = Counter()
+        self._held: dict[str, set[str]] = {column: set() for column in columns}
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count the labels of a row; DataError once there are too many classes."""
         for column in self._columns:
-            if name := spell(row.get(column)):
+            cell = row.get(column)
+            if isinstance(cell, (list, dict)):
+                raise DataError(f"{self._named}: {str(cell)[:60]!r} is no name of a class. Name another column.")
+            if name := spell(cell):
                 self.counts[name] += 1
+                self._held[column].add(_same(name))
         if len(self.counts) > MOST_CLASSES:
             some = ", ".join(repr(name[:30]) for name in list(self.counts)[:3])
             raise DataError(
@@ -71,7 +78,8 @@ class ClassCounter:
         """Return the classes: numbers by size, other names by alphabet, each in its most frequent spelling.
 
         Raises:
-            DataError: there are fewer than two.
+            DataError: there are fewer than two; two differ in case alone; a column shares none with the others; or the
+                columns hold free text, or numbers such as probabilities.
         """
         spellings: dict[str, list[str]] = defaultdict(list)
         for name in self.counts:
@@ -81,8 +89,45 @@ class ClassCounter:
             held = f"one class only, {names[0]!r}" if names else "no label at all"
             plural = "hold" if len(self._columns) > 1 else "holds"
             raise DataError(f"{self._named} {plural} {held}. Two classes or more are needed to learn from.")
+        if problem := self._unlike(names) or self._no_classes(names):
+            raise DataError(problem)
         numbers = all(_number(name) is not None for name in names)
         return tuple(sorted(names, key=(lambda name: (_number(name) or 0.0, name)) if numbers else None))
+
+    def _unlike(self, names: Sequence[str]) -> str | None:
+        """Return that columns spell the same classes in several ways, so that no label of one is right by another."""
+        remedy = "Write them alike, or, if they are meant, name all classes"
+        alike: dict[str, str] = {}
+        for name in names:
+            other = alike.setdefault(name.casefold(), name)
+            if other != name:
+                return f"{self._named}: {other!r} and {name!r} would be two classes. {remedy}."
+        used = {column: held for column, held in self._held.items() if held}
+        for column, held in used.items():
+            others = set[str]().union(*(found for name, found in used.items() if name != column))
+            if others and not held & others:
+                return (
+                    f"{self._named}: '{column}' names {_some(held)}, and the other{'s' * (len(used) > 2)} "
+                    f"{_some(others)}: not one class in common. {remedy}."
+                )
+        return None
+
+    def _no_classes(self, names: Sequence[str]) -> str | None:
+        """Return that there are as many values as free text or probabilities have, not classes."""
+        given = sum(self.counts.values())
+        broken = sum(_number(name) is not None and not name.lstrip("+-").isdigit() for name in names)
+        if len(names) <= FEW_CLASSES or (2 * len(names) <= given and broken <= FEW_CLASSES):
+            return None
+        return (
+            f"{self._named}: {given:,} labels with {len(names):,} different values, such as {_some(names)}, are no classes. "
+            "Name another column, or all classes; probabilities and numbers to predict are told apart from labels of classes."
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return a few names for a message."""
+    held = sorted(names)
+    return ", ".join(repr(name[:30]) for name in held[:3]) + (", ..." if len(held) > 3 else "")
 
 
 def find_classes(table: Table, *columns: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from surpass.errors import DataError, MissingPackageError
+from surpass.errors import DataError, MissingPackageError, reason
 from surpass.tables.base import Columns, Row
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -107,9 +107,8 @@ class _Parquet(Writer):
                 self._file = parquet.ParquetWriter(self.path, self._schema)
             self._file.write_table(pa.Table.from_pylist(self._held, schema=self._schema))
         except pa.ArrowException as error:
-            told = str(error).splitlines()[0]
             raise DataError(
-                f"a column has cells of several types ({told}), which Parquet cannot hold. Write .jsonl."
+                f"a column has cells of several types ({reason(error)}), which Parquet cannot hold. Write .jsonl."
             ) from error
         self._held = []
 

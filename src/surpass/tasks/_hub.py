@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
-from surpass.errors import DataError
+from surpass.errors import DataError, reason
 from surpass.tables import file_digest
 from surpass.tasks.base import Example, Row, Task
 
@@ -65,8 +65,8 @@ class Hub:
 
     @property
     def size(self) -> int:
-        """Number of rows of the training and test splits, as published."""
-        return sum(split.rows for split in self.splits if not split.part.startswith("shift:"))
+        """Number of rows that are read of the training and test splits, by their published sizes."""
+        return sum(split.rows // split.one_in for split in self.splits if not split.part.startswith("shift:"))
 
     @property
     def pinned(self) -> bool:
@@ -169,7 +169,7 @@ class Hub:
                 snapshot_download(self.repo, repo_type="dataset", revision=self.revision, allow_patterns=patterns)
             )
         except Exception as error:  # whatever the network or the hub did: it has no common class
-            raise DataError(f"{self._out_of_reach()} ({type(error).__name__}: {str(error).splitlines()[0]})") from error
+            raise DataError(f"{self._out_of_reach()} ({reason(error)})") from error
 
 
 def read_files(paths: Sequence[str], *, one_in: int = 1) -> Iterator[dict[str, Any]]:

@@ -158,7 +158,8 @@ class Task(Spec):
         input: "text", "pair", "vector" or "image"; of a preference task "pair" (two texts) or "vector", (2, d).
         classes: names of the classes in the order of the label indices; empty for regression and preference.
         named_raters: whether vote j is the same rater's in every row, as a column of a file is.
-        size: rows that the source has after `example`, where known; 0: not known.
+        size: rows at the default options, where known: of a packaged source those that are usable, of the hub those that are
+            read, by published sizes, before questions become rows of single answers; 0: not known.
         licence, citation: of the data.
         instruction: what a row is and which number stands for which class, for models that are prompted; empty: the class
             names say it.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import math
+from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -34,7 +36,7 @@ class File(Task):
         names: the classes, in order; empty: the values of the label column, filled by `resolve`.
         votes: columns of raters' labels, one a rater, in the terms of the label column; cells may be empty.
         group: column of what must never be split over train and test, such as an author; empty: none (of a preference the
-            prompt).
+            prompt, or else the pair of candidates in either order).
         id_column: column of the row's id; empty: the text is its own id.
         part: column with train, test or shift:NAME, where the table has its own split; empty: none.
         encoding: of a text file.
@@ -127,7 +129,7 @@ class File(Task):
         return Example(
             texts if self.input == "pair" else texts[0],
             label if self.target == "regression" else int(label),
-            group=group or prompt,
+            group=group or prompt or (_pair(texts) if self.target == "preference" else ""),
             id=_cell(row, self.id_column),
             part=_cell(row, self.part),
             votes=votes,
@@ -181,6 +183,12 @@ def _check(task: File, table: Table) -> None:
             )
     if read.label and task.target == "regression" and len({label for label in counted if not math.isnan(label)}) < 2:
         raise DataError(f"column '{task.label_column}' of '{table.source}' holds fewer than two different numbers.")
+
+
+def _pair(texts: Sequence[str]) -> str:
+    """Return a name that two candidates have whichever comes first."""
+    written = "\n".join(sorted(" ".join(text.casefold().split()) for text in texts))
+    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _cell(row: Any, column: str) -> str:

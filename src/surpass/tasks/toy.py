@@ -33,6 +33,7 @@ class Toy(Task):
     instruction: ClassVar[str] = (
         "Here are some words. Some have a mood. Answer 1 if most of those are pleasant, 0 if most are unpleasant."
     )
+    size: ClassVar[int] = 4000
     sample: ClassVar[tuple[Row, ...]] = (
         {"id": "0", "text": "warm apple kind door sour lamp", "pleasant": 1},
         {"id": "1", "text": "grim bridge stale field", "pleasant": 0},

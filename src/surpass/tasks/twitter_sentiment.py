@@ -14,7 +14,7 @@ class TwitterSentiment(HubTask):
     """Is a tweet positive? The label is the smiley that stood in it and was taken out.
 
     The source has some 1,570,000 training and 10,000 test tweets. One training row in 8 is read, drawn by a hash of its
-    number. Labels are noisy: a smiley is no rating.
+    number: some 196,000. Labels are noisy: a smiley is no rating.
 
     Licence: none stated; the tweets are their authors', for research.
     """
@@ -22,7 +22,7 @@ class TwitterSentiment(HubTask):
     hub: ClassVar[Hub] = Hub(
         "EleutherAI/twitter-sentiment", (Split("train", "*train*.parquet", one_in=8), Split("test", "*test*.parquet"))
     )
-    size: ClassVar[int] = 1_580_000
+    size: ClassVar[int] = 206_000
     classes: ClassVar[tuple[str, ...]] = ("negative", "positive")
     licence: ClassVar[str] = "none stated; for research"
     citation: ClassVar[str] = "Go, Bhayani & Huang (2009). Twitter Sentiment Classification using Distant Supervision"
