@@ -10,7 +10,7 @@ import pytest
 import reviews
 import tiny
 
-from surpass.errors import DataError, IncompatibleError
+from surpass.errors import DataError, IncompatibleError, StageError
 from surpass.models.probe import Probe
 from surpass.models.sklearn import Sklearn
 from surpass.own import bundle
@@ -152,6 +152,17 @@ def test_the_folder_is_whole_or_not_there(tmp_path, monkeypatch):
     fit(tmp_path, Sklearn(ngrams=1), overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert bundle.digests(tmp_path / "model") != first
+
+
+def test_a_folder_that_says_otherwise_is_not_kept(padded, tmp_path, monkeypatch):
+    from surpass.models import _export
+
+    state = _export._state
+    monkeypatch.setattr(_export, "_stock", lambda *given: None)  # which would notice it
+    monkeypatch.setattr(_export, "_state", lambda c: {name: value * 0.5 for name, value in state(c).items()})
+    with pytest.raises(StageError, match="not kept"):
+        fit(tmp_path, tiny.hf(padded, tune="top", layers=1))
+    assert not (tmp_path / "model").exists()
 
 
 def test_overwrite_replaces_model_folders_only(tmp_path):

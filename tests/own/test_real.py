@@ -62,7 +62,7 @@ def test_the_pipeline_and_predict_agree(table, tmp_path, backbone, strong, form)
     assert done.exit_code == 0, done.output
     facts = bundle.read_facts(out)
     assert facts["form"] == form
-    assert facts["reload_difference"] < 0.05
+    assert facts["reload_difference"] < 0.15  # single rows in bf16
     scored = tmp_path / "scored.csv"
     done = CliRunner().invoke(main, ["predict", str(out), str(table), "--out", str(scored), "--raw"])
     assert done.exit_code == 0, done.output

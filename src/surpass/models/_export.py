@@ -4,8 +4,8 @@ A decoder whose last token is pooled is a stock `AutoModelForSequenceClassificat
 middle layer: such a student brings the code of `_modeling.py` along, as `modeling_surpass.py`. Which of the two it is, is
 tried: the stock class must give the student's own logits on a few rows.
 
-Weights are written in fp32, adapters merged. Training in bf16 rounds elsewhere, so that probabilities may differ from those
-of the student in memory in the third decimal; `own.saving` measures by how much.
+Weights are written in fp32, adapters merged. Training in bf16 rounds elsewhere, so that probabilities differ a little from
+those of the student in memory (SmolLM2-135M with LoRA: by .04 at most on 32 rows); `own.saving` measures by how much.
 """
 
 from __future__ import annotations

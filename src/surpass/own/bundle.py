@@ -20,7 +20,18 @@ from surpass.artifacts import Values
 from surpass.errors import DataError
 
 FACTS, CARD, FORMAT = "surpass.json", "README.md", 1
-NEEDED = ("format", "form", "files", "target", "classes", "columns", "candidates", "text_column", "evidence", "versions")
+NEEDED = (
+    "format",
+    "form",
+    "files",
+    "target",
+    "classes",
+    "columns",
+    "candidates",
+    "text_column",
+    "evidence",
+    "versions",
+)
 
 
 class Reader(Protocol):

@@ -138,7 +138,9 @@ def _unknown(division: Division) -> list[str]:
         "Label 100 rows drawn at random, give them with --gold, and floor and student can be told apart.",
     ]
     if len(division.known):
-        found[-1] = "Have rows with gold labels labelled by the weak source too, and floor and student can be told apart."
+        found[-1] = (
+            "Have rows with gold labels labelled by the weak source too, and floor and student can be told apart."
+        )
     if len(division.held) < 2:
         found.insert(0, "There are too few rows to set some aside, so not even agreement is known.")
     return found

@@ -22,8 +22,9 @@ from surpass.own.fitting import Pool, Student
 from surpass.spec import describe_kind
 
 SAVED = ("model/hf", "model/probe", "model/sklearn")
-TRIED, FAR = 32, 0.05
-"""So many rows are read again with the written folder; probabilities further off than this are no rounding."""
+TRIED, FAR = 32, 0.03
+"""So many rows are read again with the written folder. Rounding of bf16 moves single rows by more than FAR, but not their mean;
+a wrong pooling or a lost layer moves all of them."""
 
 
 def check(strong: Model, method: Method | None, out: Path, *, overwrite: bool, preference: bool = False) -> None:
@@ -96,13 +97,13 @@ def write(folder: Path, student: Student, pool: Pool, facts: dict[str, Any]) -> 
     (folder / bundle.CARD).write_text(card(facts), encoding="utf-8")
     facts["files"] = bundle.digests(folder)
     write_facts(folder, facts)
-    off = _difference(folder, student, pool)
-    if off > FAR:
+    off = _differences(folder, student, pool)
+    if off.mean() > FAR:
         raise StageError(
-            f"the written model gives probabilities up to {off:.3f} away from those of the fitted one, so it is not kept. "
+            f"the written model gives probabilities {off.mean():.3f} away from those of the fitted one, so it is not kept. "
             "Give another strong model; this one's architecture is not written faithfully."
         )
-    facts["reload_difference"] = off
+    facts["reload_difference"] = float(off.max())
     write_facts(folder, facts)
     return facts
 
@@ -132,8 +133,8 @@ def _write_student(folder: Path, student: Student, classes: tuple[str, ...]) -> 
     return {"form": form, "max_length": _export.limit_of(folder)}
 
 
-def _difference(folder: Path, student: Student, pool: Pool) -> float:
-    """Return how far probabilities by the written folder are at most from the student's own, on a few rows."""
+def _differences(folder: Path, student: Student, pool: Pool) -> Values:
+    """Return how far probabilities by the written folder are from the student's own, on a few rows."""
     places = np.arange(min(TRIED, len(pool.inputs)))
     read = bundle.load(folder)
     rows: Any = pool.inputs[: len(places)]
@@ -142,4 +143,4 @@ def _difference(folder: Path, student: Student, pool: Pool) -> float:
         found = read.prefer(*candidates(rows))  # type: ignore[arg-type]
     else:
         found = read.predict(rows)
-    return float(np.abs(found - pool.predict(student, places)).max())
+    return np.asarray(np.abs(found - pool.predict(student, places)))
