@@ -6,6 +6,8 @@ import dataclasses
 import os
 from typing import Any
 
+from surpass.errors import SpecError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
@@ -31,14 +33,29 @@ class Runtime:
         return {**self.__dict__, "memo": {}}
 
     def torch_device(self) -> str:
-        """Return the device as torch names it, asking torch only for "auto"."""
-        if self.device != "auto":
+        """Return the device as torch names it; SpecError when torch sees no such GPU."""
+        if self.device == "cpu":
             return self.device
         import torch
 
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if self.device == "auto":
+            return "cuda" if seen else "cpu"
+        if int(self.device.partition(":")[2] or 0) >= seen:
+            raise SpecError(f"device '{self.device}': PyTorch sees {seen} GPUs here. Use cpu, or auto.")
+        return self.device
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_cores() -> int:
+    """Return how many cores nothing else keeps busy, by the load of the last minute; at least 1.
+
+    A math thread that waits for its core holds up all others: two threads beside one busy process were several times slower
+    than one.
+    """
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, cores() - round(busy))

@@ -105,7 +105,7 @@ def _from_python(source: str) -> Study:
 def parse(data: Any) -> Study:
     """Return the study that plain data (of a YAML file) describes; StudyError lists every problem."""
     if not isinstance(data, Mapping):
-        what = "empty" if data is None else "a list" if isinstance(data, list) else f"the text {data[:60]!r}" if isinstance(data, str) else repr(data)
+        what = "empty" if data is None else "a list" if isinstance(data, list) else f"'{str(data)[:60]}'"
         raise StudyError([f"a study is a mapping with name, tasks and pairs, but this is {what}."])
     if chain := _own_part(data, {}):
         raise StudyError([f"study: {chain} refers to itself. Write out what stands there instead of an alias."])

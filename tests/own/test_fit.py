@@ -202,7 +202,7 @@ CROWD = ("--weak-label", "v1", "--weak-label", "v2")
         ((*BASE, *CROWD, "--method", "softt"), "Did you mean 'soft'"),
         ((*BASE, *CROWD, "--method", "logconf"), "gradient"),
         ((*BASE, *CROWD, "--strong", "package:nothing"), "package:nothing"),
-        ((*BASE, *CROWD, "--combine", "median"), "combine='median'"),
+        ((*BASE, *CROWD, "--combine", "median"), "'median'"),
         ((*BASE, "--weak-probability", "v1"), "--classes bad,good"),
         ((*BASE, "--weak-probability", "v1", "--classes", "bad,good"), "probabilities between 0 and 1"),
         (("--first", "text", *CROWD, "--strong", "tfidf"), "--second"),

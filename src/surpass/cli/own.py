@@ -69,7 +69,7 @@ def _models(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--threads", type=click.IntRange(min=1), help="Math threads. Default: one a core."),
+        click.option("--threads", type=click.IntRange(min=1), help="Math threads. Default: one for each free core."),
         device_option,
         click.option(
             "--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals."
@@ -96,13 +96,13 @@ def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: A
     """Fit a strong model to the weak labels in DATA (CSV, TSV, JSONL, Parquet, Arrow, hub:...); write a model folder."""
     from surpass.own.job import run
     from surpass.progress import Steps
-    from surpass.runtime import cores
+    from surpass.runtime import free_cores
     from surpass.work import math_threads
 
     request = _request(data, **options)
-    if threads:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch is not loaded yet, and reads it then
-    with math_threads(threads or cores()), Steps(quiet=quiet or as_json) as progress:
+    count = threads or free_cores()
+    os.environ["OMP_NUM_THREADS"] = str(count)  # torch is not loaded yet, and reads it then
+    with math_threads(count), Steps(quiet=quiet or as_json) as progress:
         facts = run(request, progress)
     if as_json:
         click.echo(json.dumps(facts, indent=1))

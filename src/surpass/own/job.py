@@ -113,6 +113,8 @@ def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, An
         )
     if request.combine != "mean" and len(wanted.weak) < 2:
         raise SpecError(f"--combine {request.combine} compares raters: name two columns or more with --weak-label.")
+    if strong.kind != "model/sklearn":
+        request.runtime.torch_device()  # whether there is such a device is told before the table is read
     clock = _Clock(tell)
     table = open_table(request.source, strict=request.strict, encoding=request.encoding)
     clock("reading the table")

@@ -23,8 +23,8 @@ from surpass.spec import describe_kind
 
 SAVED = ("model/hf", "model/probe", "model/sklearn")
 TRIED, FAR = 32, 0.03
-"""So many rows are read again with the written folder. Rounding of bf16 moves single rows by more than FAR, but not their mean;
-a wrong pooling or a lost layer moves all of them."""
+"""So many rows are read again with the written folder. Rounding of bf16 moves single rows by more than FAR, but not their
+mean; a wrong pooling or a lost layer moves all of them."""
 
 
 def check(strong: Model, method: Method | None, out: Path, *, overwrite: bool, preference: bool = False) -> None:
