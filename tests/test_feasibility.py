@@ -57,9 +57,14 @@ def problems(small_study):
 
 def test_a_domain_that_the_rows_do_not_have_is_told_while_planning(problems):
     told = problems(Blend(weak=WEAK, domain="c"))
-    assert told == "label 'blend': no transfer row is of domain 'c'. The domains are a, b."
+    assert (
+        told == "task 'test_feasibility:Kinds': label 'blend': no transfer row is of domain 'c'. The domains are a, b."
+    )
     told = problems(Specialists(model=WEAK, domains=("a", "c")))
-    assert told == "label 'specialists': no weak row is of domain 'c'. The domains are a, b."
+    assert (
+        told
+        == "task 'test_feasibility:Kinds': label 'specialists': no weak row is of domain 'c'. The domains are a, b."
+    )
     assert not problems(Blend(weak=Specialists(model=WEAK, domains=("a", "b")), domain="a"))
 
 
