@@ -88,7 +88,9 @@ class File(LabelSource):
         """Return one row's label as probabilities, (C,), or as a number, (1,)."""
         classes = splits.classes
         cells = [row.get(name) for name in self.columns or (self.column,)]
-        text = str(cells[0]).strip() if str(cells[0]).strip() in classes else spell(cells[0])
+        text = str(cells[0]).strip()
+        if text not in classes and not _is_number(text):  # 1.0 may be the class 1, an index or a probability: see below
+            text = spell(cells[0])
         if not self.columns and text in classes:
             return one_hot(classes.index(text), len(classes))
         try:
