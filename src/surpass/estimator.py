@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: TID
 from surpass.artifacts import Inputs, Values
 from surpass.errors import DataError, SpecError
 from surpass.own import parts
-from surpass.own.choosing import Choice, choose, unchosen
+from surpass.own.choosing import MOST_ROWS, Choice, choose, unchosen
 from surpass.own.crowd import Combine, combined
 from surpass.own.fitting import Pool, Student, one_hot
 from surpass.runtime import Runtime
@@ -108,7 +108,12 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         if len(rows) < n:
             raise BadInput(f"{n - len(rows)} of {n} rows have neither a weak label nor gold. Leave them out.")
         self.student_: Student = pool.fit(
-            strong, self.choice_.method, rows, values[rows], gold=marks[rows], seed=self.seed
+            parts.sized(self.strong, strong, len(rows)),
+            self.choice_.method,
+            rows,
+            values[rows],
+            gold=marks[rows],
+            seed=self.seed,
         )
         return self
 
@@ -154,7 +159,8 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         train = np.flatnonzero(~marks & np.isfinite(weak).all(axis=1))
         if not len(train):  # every row has gold: nothing is left to choose by
             return Choice(parts.method("soft"), "soft: every row has a gold label")
-        return choose(pool, strong, train, weak[train], judges, truth[judges], seed=self.seed)
+        sized = parts.sized(self.strong, strong, min(len(train), MOST_ROWS))
+        return choose(pool, sized, train, weak[train], judges, truth[judges], seed=self.seed)
 
     def predict_proba(self, X: Any) -> Values:
         """Return probabilities (n, C), columns in the order of `classes_`."""

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from surpass.cli import main
 from surpass.errors import DataError, SpecError, SurpassError
 from surpass.own import bundle
-from surpass.own.job import Request, for_few_rows, run
+from surpass.own.job import Request, run
+from surpass.own.parts import for_few_rows, sized
 from surpass.own.reading import Wanted
 
 VOTES = ("v1", "v2", "v3")
@@ -168,9 +169,11 @@ def test_seeds_widen_what_the_intervals_cover(tmp_path, llama):
 
 def test_few_rows_get_more_epochs(llama):
     model = tiny.hf(llama)
-    assert for_few_rows(model, 64).epochs == 20  # 4 steps an epoch, at most ten times its 2 epochs
-    assert for_few_rows(model, 400).epochs == 4  # 25 steps an epoch
+    assert for_few_rows(model, 32).epochs == 20  # 2 steps an epoch, at most ten times its 2 epochs
+    assert for_few_rows(model, 320).epochs == 3  # 20 steps an epoch
     assert for_few_rows(model, 4000) == model
+    assert sized(model.backbone, model, 320).epochs == 3
+    assert sized(model, model, 320) == model  # a person's own epochs stay
 
 
 def test_findings_of_the_guard_are_kept(tmp_path):

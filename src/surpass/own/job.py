@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from surpass.artifacts import Facts, Values
 from surpass.errors import DataError, SpecError
 from surpass.models.base import Model
 from surpass.own import parts, saving
-from surpass.own.choosing import Choice, choose, unchosen
+from surpass.own.choosing import MOST_ROWS, Choice, choose, unchosen
 from surpass.own.crowd import Combine, combined
 from surpass.own.evidence import (
     FEWEST_ALONE,
@@ -38,7 +37,6 @@ from surpass.work import versions
 
 Tell = Callable[[float | None, str], None]
 """Called with the share of the step that is done (None: not known) and what is being done."""
-FEW_STEPS, MOST_TIMES = 100, 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,7 +160,7 @@ class _Fit:
             return
         self.clock("fitting the supervisor")
         rows = division.known
-        model = for_few_rows(self.weak_model, len(rows))
+        model = parts.for_few_rows(self.weak_model, len(rows))
         supervisor = self.pool.fit(model, parts.method("soft"), rows, self.gold(rows), seed=self.request.seed)
         self.supervisor_facts = supervisor.fitted.facts
         unknown = np.setdiff1d(np.union1d(division.train, division.test), rows)
@@ -178,9 +176,10 @@ class _Fit:
             return unchosen()
         train = np.setdiff1d(self.division.train, self.division.known)
         train = train[np.isfinite(self.weak[train]).all(axis=1)]
+        strong = parts.sized(self.request.strong, self.strong, min(len(train), MOST_ROWS))
         judges = self.division.known
         return choose(
-            self.pool, self.strong, train, self.weak[train], judges, self.own.gold[judges], seed=self.request.seed,
+            self.pool, strong, train, self.weak[train], judges, self.own.gold[judges], seed=self.request.seed,
             tell=self.clock,
         )  # fmt: skip
 
@@ -196,9 +195,10 @@ class _Fit:
         values = self.weak[rows].copy()
         values[marks] = self.gold(rows[marks])
         found = []
+        strong = parts.sized(self.request.strong, self.strong, len(rows))
         for seed in self.seeds:
             self.clock("fitting the student")
-            found.append(self.pool.fit(self.strong, choice.method, rows, values, gold=marks, seed=seed))
+            found.append(self.pool.fit(strong, choice.method, rows, values, gold=marks, seed=seed))
         return found
 
     def predicted(self, students: Sequence[Student]) -> Predicted | None:
@@ -211,9 +211,12 @@ class _Fit:
         tops: dict[str, tuple[Values, ...]] = {}
         if self.division.fair:
             known = train[np.isfinite(self.own.gold[train])]
-            tops["ceiling"] = self._on_gold("fitting the ceiling", self.strong, known)
+            strong = parts.sized(self.request.strong, self.strong, len(known))
+            tops["ceiling"] = self._on_gold("fitting the ceiling", strong, known)
         elif len(known := self.division.known) >= FEWEST_ALONE and len(set(self.own.gold[known])) > 1:
-            tops["gold_only"] = self._on_gold("fitting on gold alone", for_few_rows(self.strong, len(known)), known)
+            tops["gold_only"] = self._on_gold(
+                "fitting on gold alone", parts.for_few_rows(self.strong, len(known)), known
+            )
         groups = self.own.groups
         return Predicted(self.own.gold[test], tuple(groups[i] for i in test), self.weak[test], by_student, **tops)
 
@@ -257,8 +260,8 @@ class _Fit:
             **request_facts(request.wanted, own, table, request.source),
             "labels": labels_told(request.wanted, self.weak_model, request.combine),
             "student": {
-                "name": self.strong.label(),
-                "model": encode(self.strong),
+                "name": first.model.label(),
+                "model": encode(first.model),
                 "method": encode(choice.method),
                 "method_name": name_of(choice.method),
                 "choice": choice.as_json(),
@@ -276,17 +279,6 @@ class _Fit:
             "findings": found,
             "versions": versions(),
         }
-
-
-def for_few_rows(model: Model, rows: int) -> Model:
-    """Return a finetuned model with epochs for 100 steps on few rows, at most ten times its own; others as they are."""
-    if model.kind != "model/hf":
-        return model
-    found: Any = model
-    steps = math.ceil(rows / found.batch_size)
-    epochs = min(MOST_TIMES * found.epochs, math.ceil(FEW_STEPS / steps))
-    longer: Model = dataclasses.replace(found, epochs=max(found.epochs, epochs))
-    return longer
 
 
 def _asked(request: Request, division: Division) -> list[str]:
