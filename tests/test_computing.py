@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from surpass.artifacts import Predictions, Splits, Targets
-from surpass.computing import Job, _parts, compute, joined, told
+from surpass.computing import Job, compute, joined, parts_of, told
 from surpass.errors import IncompatibleError, SpecError, StageError
 from surpass.labels.base import LabelSource, gold_values
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.gold import Gold
 from surpass.methods.base import Given, Method
-from surpass.models.base import Encoder, Model, Solved, Work
+from surpass.models.base import Model, Solved, TextEncoder, Work
 from surpass.models.sklearn import Sklearn
 from surpass.runtime import Runtime
 from surpass.spec import key
@@ -28,7 +28,7 @@ DATA = Data(task=Toy(rows=400), n_weak=40, n_transfer=60, n_val=20, n_test=60)
 
 
 @spec
-class Counted(Encoder):
+class Counted(TextEncoder):
     """Features of a text that need no backbone: counts of pleasant words, of words, and whether a hint is there."""
 
     backbone: str = "path:none"
@@ -47,7 +47,7 @@ class Reads(Model):
     salt: int = 0
     at: int = 0
 
-    def encoder(self) -> Encoder:
+    def encoder(self) -> TextEncoder:
         return Counted(salt=self.salt)
 
     def pretrained(self) -> Model:
@@ -143,14 +143,14 @@ def test_a_part_is_a_stretch_of_the_split_and_all_parts_are_all_of_it():
 @pytest.mark.parametrize(("n", "parts"), [(60, 3), (7, 3), (100, 7), (5, 5), (2, 3)])
 def test_rows_without_groups_are_cut_into_equal_parts(n, parts):
     expected = [part for part in range(parts) for _ in range(n * part // parts, n * (part + 1) // parts)]
-    assert _parts([str(i) for i in range(n)], parts).tolist() == expected
+    assert parts_of([str(i) for i in range(n)], parts).tolist() == expected
 
 
 def test_a_group_is_never_cut_into_parts():
     """Questions with one right and three wrong answers, in class turns: the wrong ones of a question come first."""
     right, wrong = [str(i) for i in range(60)], [str(i // 3) for i in range(60)]
     groups = [name for both in zip(right, wrong, strict=True) for name in both]
-    found = _parts(groups, 3)
+    found = parts_of(groups, 3)
     for name in set(groups):
         assert len({part for group, part in zip(groups, found, strict=True) if group == name}) == 1
     assert np.bincount(found).tolist() == pytest.approx([40, 40, 40], abs=4)

@@ -10,7 +10,7 @@ import torch
 from surpass.errors import AssetError, DataError, SpecError
 from surpass.models import _backbone, _precision
 from surpass.models._features import encode
-from surpass.models.base import Encoder
+from surpass.models.base import TextEncoder
 from surpass.runtime import Runtime
 
 
@@ -40,7 +40,7 @@ def _alone(reference, inputs, layer, pool):
 def test_decoder_features_are_the_hidden_states_of_single_rows(llama, layer, number, pool):
     inputs, _ = tiny.texts(20)
     assert any(text.endswith("! !") for text in inputs)  # "!" is the padding token
-    encoder = Encoder(backbone=llama, layer=layer, pool=pool, precision="fp32")
+    encoder = TextEncoder(backbone=llama, layer=layer, pool=pool, precision="fp32")
     vectors, facts = encode(encoder, inputs, Runtime(tokens_per_batch=40))
     assert vectors.dtype == np.float32
     assert facts["truncated"] == 0.0
@@ -52,14 +52,16 @@ def test_encoder_features_of_texts_and_pairs(bert, layer, number):
     inputs, _ = tiny.texts(16)
     pairs = tuple(zip(inputs[:8], inputs[8:], strict=True))
     for rows in (inputs, pairs):
-        vectors, _ = encode(Encoder(backbone=bert, layer=layer, precision="fp32"), rows, Runtime(tokens_per_batch=64))
+        vectors, _ = encode(
+            TextEncoder(backbone=bert, layer=layer, precision="fp32"), rows, Runtime(tokens_per_batch=64)
+        )
         assert vectors == pytest.approx(_alone(bert, rows, number, "last+mean"), abs=2e-5)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_order_and_batches_change_rounding_alone(llama, precision):
     inputs, _ = tiny.texts(24)
-    encoder = Encoder(backbone=llama, precision=precision)
+    encoder = TextEncoder(backbone=llama, precision=precision)
     whole, _ = encode(encoder, inputs, Runtime(tokens_per_batch=4096))
     single, _ = encode(encoder, inputs, Runtime(tokens_per_batch=1))
     turned, _ = encode(encoder, inputs[::-1], Runtime(tokens_per_batch=50))
@@ -70,16 +72,16 @@ def test_order_and_batches_change_rounding_alone(llama, precision):
 
 def test_truncation_is_counted_and_cuts_at_the_end(llama):
     inputs = ("the film was fine", "the film was fine and the plot", "a")
-    encoder = Encoder(backbone=llama, max_length=4, precision="fp32")
+    encoder = TextEncoder(backbone=llama, max_length=4, precision="fp32")
     vectors, facts = encode(encoder, inputs, Runtime())
     assert facts["truncated"] == pytest.approx(1 / 3)
     assert vectors[0] == pytest.approx(vectors[1], abs=1e-6)
 
 
 def test_empty_text_and_no_rows(llama):
-    vectors, _ = encode(Encoder(backbone=llama, precision="fp32"), ("", "fine"), Runtime())
+    vectors, _ = encode(TextEncoder(backbone=llama, precision="fp32"), ("", "fine"), Runtime())
     assert np.isfinite(vectors).all()
-    vectors, facts = encode(Encoder(backbone=llama, precision="fp32"), (), Runtime())
+    vectors, facts = encode(TextEncoder(backbone=llama, precision="fp32"), (), Runtime())
     assert vectors.shape == (0, 64)
     assert facts["truncated"] == 0.0
 
@@ -90,9 +92,9 @@ def test_layers_above_are_not_run_and_the_model_is_not_changed(llama):
     ran: list[int] = []
     for i, layer in enumerate(backbone.stack):
         layer.register_forward_hook(lambda *call, i=i: ran.append(i))
-    encode(Encoder(backbone=llama, layer=2, precision="fp32"), ("the film",), runtime)
+    encode(TextEncoder(backbone=llama, layer=2, precision="fp32"), ("the film",), runtime)
     assert ran == [0, 1]
-    encode(Encoder(backbone=llama, layer="last", precision="fp32"), ("the film",), runtime)
+    encode(TextEncoder(backbone=llama, layer="last", precision="fp32"), ("the film",), runtime)
     assert ran[2:] == [0, 1, 2, 3, 4]
 
 
@@ -119,9 +121,9 @@ import hashlib, sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, {str(tiny.__file__).rpartition("/")[0]!r})
 import tiny
-from surpass.models.base import Encoder
+from surpass.models.base import TextEncoder
 from surpass.runtime import Runtime
-vectors, _ = Encoder(backbone={llama!r}, precision="bf16").encode(tiny.texts(40)[0], Runtime())
+vectors, _ = TextEncoder(backbone={llama!r}, precision="bf16").encode(tiny.texts(40)[0], Runtime())
 print(hashlib.sha256(vectors.tobytes()).hexdigest())
 """
     assert python(code) == python(code)
@@ -129,18 +131,18 @@ print(hashlib.sha256(vectors.tobytes()).hexdigest())
 
 def test_wrong_layer_names_the_layers_there_are(llama):
     with pytest.raises(SpecError, match=r"layer=6, but backbone .* has 5 layers"):
-        encode(Encoder(backbone=llama, layer=6, precision="fp32"), ("a",), Runtime())
+        encode(TextEncoder(backbone=llama, layer=6, precision="fp32"), ("a",), Runtime())
     with pytest.raises(SpecError, match="layer='top'"):
-        encode(Encoder(backbone=llama, layer="top", precision="fp32"), ("a",), Runtime())
+        encode(TextEncoder(backbone=llama, layer="top", precision="fp32"), ("a",), Runtime())
 
 
 def test_wrong_inputs_and_folder(llama, tmp_path):
     with pytest.raises(DataError, match=r"array of shape \(2, 3\)"):
-        encode(Encoder(backbone=llama, precision="fp32"), np.zeros((2, 3)), Runtime())
+        encode(TextEncoder(backbone=llama, precision="fp32"), np.zeros((2, 3)), Runtime())
     with pytest.raises(DataError, match="3 texts each"):
-        encode(Encoder(backbone=llama, precision="fp32"), (("a", "a", "a"),), Runtime())
+        encode(TextEncoder(backbone=llama, precision="fp32"), (("a", "a", "a"),), Runtime())
     with pytest.raises(AssetError, match="there is no folder"):
-        encode(Encoder(backbone=f"path:{tmp_path}/none", precision="fp32"), ("a",), Runtime())
+        encode(TextEncoder(backbone=f"path:{tmp_path}/none", precision="fp32"), ("a",), Runtime())
 
 
 def test_precision_is_measured_once_and_remembered(tmp_path, monkeypatch):
@@ -168,7 +170,7 @@ def test_measured_ratio_is_a_positive_number():
 
 
 def test_resolve_fills_digest_and_precision(llama):
-    resolved = Encoder(backbone=llama).resolve()
+    resolved = TextEncoder(backbone=llama).resolve()
     assert len(resolved.digest) == 64
     assert resolved.precision in ("fp32", "bf16")
     assert resolved.resolve() == resolved

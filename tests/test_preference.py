@@ -16,7 +16,7 @@ from scipy.special import expit
 from surpass.methods.base import Method
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
-from surpass.models.base import Encoder
+from surpass.models.base import TextEncoder
 from surpass.models.hf import HF
 from surpass.models.probe import Probe
 from surpass.registry import METHODS, MODELS
@@ -76,7 +76,7 @@ def test_features_of_a_pair_are_a_difference_and_its_facts_are_of_both(llama):
 
     data = Data(task=Moods().resolve(), n_weak=20, n_transfer=20, n_val=0, n_test=20)
     rows = compute(data, (), CPU)
-    encoder = Encoder(backbone=llama, max_length=6, precision="fp32").resolve()
+    encoder = TextEncoder(backbone=llama, max_length=6, precision="fp32").resolve()
     table = compute(Features(data=data, part="weak", encoder=encoder), (rows,), CPU)
     inputs = rows.part("weak").inputs
     sides = [encoder.encode(tuple(pair[side] for pair in inputs), CPU) for side in (0, 1)]

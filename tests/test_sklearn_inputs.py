@@ -174,16 +174,16 @@ def test_standard_features_make_units_irrelevant():
 
 
 def test_images_are_flattened_and_averaged_by_blocks():
-    from surpass.models.sklearn import _numbers
+    from surpass.models._pixels import numbers
 
     image = np.arange(16.0).reshape(1, 4, 4)
-    assert _numbers(image, 1).tolist() == [list(range(16))]
-    assert _numbers(image, 2).tolist() == [[2.5, 4.5, 10.5, 12.5]]
-    assert _numbers(image, 4).tolist() == [[7.5]]
+    assert numbers(image, 1).tolist() == [list(range(16))]
+    assert numbers(image, 2).tolist() == [[2.5, 4.5, 10.5, 12.5]]
+    assert numbers(image, 4).tolist() == [[7.5]]
     colours = np.stack([image, image + 100], axis=-1)
-    assert _numbers(colours, 2).tolist() == [[2.5, 102.5, 4.5, 104.5, 10.5, 110.5, 12.5, 112.5]]
-    assert _numbers(np.array([[[0, 255], [255, 0]]], dtype=np.uint8), 1).tolist() == [[0, 1, 1, 0]]
-    assert _numbers(np.array([[0, 255]]), 1).tolist() == [[0, 255]]  # bytes alone are pixels
+    assert numbers(colours, 2).tolist() == [[2.5, 102.5, 4.5, 104.5, 10.5, 110.5, 12.5, 112.5]]
+    assert numbers(np.array([[[0, 255], [255, 0]]], dtype=np.uint8), 1).tolist() == [[0, 1, 1, 0]]
+    assert numbers(np.array([[0, 255]]), 1).tolist() == [[0, 255]]  # bytes alone are pixels
 
 
 def test_an_image_model_learns_what_its_blocks_show():

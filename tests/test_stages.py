@@ -14,7 +14,7 @@ from surpass.errors import DataError, StageError
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.gold import Gold
 from surpass.methods.base import Given, Method
-from surpass.models.base import Encoder, Model
+from surpass.models.base import Model, TextEncoder
 from surpass.models.sklearn import Sklearn
 from surpass.runtime import Runtime
 from surpass.spec import key
@@ -55,8 +55,8 @@ class _Reads(Model):
 
     reads_features = True
 
-    def encoder(self) -> Encoder:
-        return Encoder(backbone="path:none")
+    def encoder(self) -> TextEncoder:
+        return TextEncoder(backbone="path:none")
 
 
 @spec
@@ -82,8 +82,8 @@ def test_features_are_stages_of_their_own_shared_by_seeds():
 def test_features_for_a_method_alone_are_of_the_training_rows():
     @spec
     class Has(Model):
-        def encoder(self) -> Encoder:
-            return Encoder(backbone="path:none")
+        def encoder(self) -> TextEncoder:
+            return TextEncoder(backbone="path:none")
 
     fit = Fit(data=DATA, model=Has(), labels=WEAK, method=_Wants())
     assert [item.part for item in inputs_of(fit) if isinstance(item, Features)] == ["transfer"]

@@ -28,6 +28,7 @@ _PUBLIC = {
     "Store": "surpass.store",
     "Study": "surpass.study",
     "SurpassError": "surpass.errors",
+    "TextEncoder": "surpass.models.base",
     "WeakToStrongClassifier": "surpass.estimator",
     "run": "surpass.runner",
 }

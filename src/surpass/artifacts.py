@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -38,6 +39,10 @@ def candidates(inputs: Inputs) -> tuple[Inputs, Inputs]:
 
 def positions(ids: Sequence[str], wanted: Sequence[str], *, what: str) -> NDArray[np.int64]:
     """Return where each wanted id stands in `ids`; AlignmentError names the first that is missing."""
+    if len(wanted) and wanted[0] in ids:  # rows of a split mostly stand together: no need to look each of them up
+        start = ids.index(wanted[0])
+        if tuple(ids[start : start + len(wanted)]) == tuple(wanted):
+            return np.arange(start, start + len(wanted), dtype=np.int64)
     where = {name: i for i, name in enumerate(ids)}
     try:
         return np.array([where[name] for name in wanted], dtype=np.int64)
@@ -89,16 +94,22 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @staticmethod
+    def joined(parts: Sequence[Rows]) -> Rows:
+        """Return the rows of several tables as one; those without rows say nothing of what an input is."""
+        held = [part.inputs for part in parts if len(part)] or [parts[0].inputs]
+        arrays = [inputs for inputs in held if isinstance(inputs, np.ndarray)]
+        inputs: Any = np.concatenate(arrays) if arrays else tuple(chain.from_iterable(held))
+        columns = zip(*((part.ids, part.groups, part.domains, part.votes) for part in parts), strict=True)
+        ids, groups, domains, votes = (tuple[Any, ...](chain.from_iterable(column)) for column in columns)
+        return Rows(ids, inputs, np.concatenate([part.labels for part in parts]), groups, domains, votes)
+
     def take(self, rows: Array) -> Rows:
         """Return the rows at the given positions."""
-        return Rows(
-            tuple(self.ids[i] for i in rows),
-            take(self.inputs, rows),
-            self.labels[rows],
-            tuple(self.groups[i] for i in rows),
-            tuple(self.domains[i] for i in rows),
-            tuple(self.votes[i] for i in rows),
-        )
+        places = rows.tolist()
+        held: tuple[Any, ...] = (self.ids, self.groups, self.domains, self.votes)  # columns of two types
+        ids, groups, domains, votes = (tuple(map(column.__getitem__, places)) for column in held)
+        return Rows(ids, take(self.inputs, rows), self.labels[rows], groups, domains, votes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,12 +145,7 @@ class Splits:
         vectors = {"inputs": inputs} if isinstance(inputs, np.ndarray) else {}
         _write_arrays(folder, labels=self.rows.labels, **vectors)
         head = {"split": self.split, "target": self.target, "classes": self.classes, "facts": dict(self.facts)}
-        body = {
-            "ids": self.rows.ids,
-            "groups": self.rows.groups,
-            "domains": self.rows.domains,
-            "votes": self.rows.votes,
-        }
+        body = {name: getattr(self.rows, name) for name in ("ids", "groups", "domains", "votes")}
         _write_json(folder, "rows.json", head | body | ({} if vectors else {"inputs": inputs}))
 
     @classmethod
@@ -155,6 +161,24 @@ class Splits:
 
 def _frozen(item: Any) -> Any:
     return tuple(item) if isinstance(item, list) else item
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """What an encoder learned: its arrays in their order, and facts such as the loss at the end."""
+
+    arrays: tuple[Array, ...]
+    facts: Facts
+
+    def save(self, folder: Path) -> None:
+        """Write the parameters into an existing folder."""
+        _write_arrays(folder, **{f"{i:04}": array for i, array in enumerate(self.arrays)})  # a file keeps their order
+        _write_json(folder, "facts.json", dict(self.facts))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        return cls(tuple(_read_arrays(folder).values()), _read_json(folder, "facts.json"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -318,4 +342,4 @@ class Predictions:
         )
 
 
-Artifact = Splits | FeatureTable | Predictions
+Artifact = Splits | Parameters | FeatureTable | Predictions

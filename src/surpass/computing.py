@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +29,7 @@ from surpass.errors import DataError, IncompatibleError, StageError
 from surpass.labels.base import gold_values
 from surpass.labels.gold import Gold
 from surpass.methods.base import Given, Labelled
-from surpass.models.base import Fitted, Solved, Work
+from surpass.models.base import Encoder, Fitted, Solved, Work
 from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
 from surpass.spec import describe_kind
@@ -43,8 +44,12 @@ def compute(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifa
     named = _by_name(spec, inputs)
     if isinstance(spec, Data):
         return make_splits(spec)
+    if isinstance(spec, Encoder):
+        return spec.learn(runtime)
     if isinstance(spec, Features):
-        return _extract(spec, named["data"][0], next(iter(named.get("hint", ())), None), runtime)
+        learned = {"learned": named["encoder"][0]} if spec.encoder.learns else {}
+        encode = partial(spec.encoder.encode, runtime=runtime, **learned)
+        return _extract(spec, named["data"][0], next(iter(named.get("hint", ())), None), encode)
     splits = joined(*named["data"])
     if isinstance(spec, Label):
         return spec.source.compute(splits, named.get("source", ()))
@@ -87,29 +92,21 @@ def _by_name(spec: Stage, inputs: Sequence[Artifact]) -> dict[str, list[Any]]:
 
 def joined(training: Splits, evaluation: Splits) -> Splits:
     """Return training and evaluation rows of one task as one table."""
-    left, right = training.rows, evaluation.rows
-    inputs: Inputs
-    if isinstance(left.inputs, np.ndarray):
-        inputs = np.concatenate([x for x in (left.inputs, right.inputs) if len(x)])
-    else:
-        inputs = (*left.inputs, *right.inputs)
-    labels = np.concatenate([left.labels, right.labels])
-    groups, domains = left.groups + right.groups, left.domains + right.domains
-    rows = Rows(left.ids + right.ids, inputs, labels, groups, domains, left.votes + right.votes)
+    rows = Rows.joined((training.rows, evaluation.rows))
     split = training.split + evaluation.split
     return Splits(rows, split, training.target, training.classes, {**evaluation.facts, **training.facts})
 
 
-def _extract(spec: Features, splits: Splits, hint: Predictions | None, runtime: Runtime) -> FeatureTable:
+def _extract(spec: Features, splits: Splits, hint: Predictions | None, encode: Callable[..., Any]) -> FeatureTable:
     rows = splits.rows if spec.part == "evaluation" else splits.part(spec.part)
     inputs = told(rows, hint, splits.classes).inputs
     if (
         splits.target == "preference"
     ):  # a pair is the difference of its candidates: one linear score tells which is better
-        sides = [FeatureTable(rows.ids, *spec.encoder.encode(side, runtime)) for side in candidates(inputs)]
+        sides = [FeatureTable(rows.ids, *encode(side)) for side in candidates(inputs)]
         facts = FeatureTable.joined(sides).facts
         return FeatureTable(rows.ids, sides[0].vectors - sides[1].vectors, facts)
-    return FeatureTable(rows.ids, *spec.encoder.encode(inputs, runtime))
+    return FeatureTable(rows.ids, *encode(inputs))
 
 
 def told(rows: Rows, hint: Predictions | None, classes: Sequence[str]) -> Rows:
@@ -264,14 +261,14 @@ def _training_rows(spec: Fit, splits: Splits) -> Rows:
         rows = rows.take(np.flatnonzero(np.array(rows.domains) == spec.domain))
     if spec.part:
         place, parts = spec.part
-        rows = rows.take(np.flatnonzero(_parts(rows.groups, parts) == place))
+        rows = rows.take(np.flatnonzero(parts_of(rows.groups, parts) == place))
     if not len(rows):
         of = f" of domain '{spec.domain}'" if spec.domain else ""
         raise StageError(f"no rows to fit on: the {spec.train_split} split has none{of}. Raise n_{spec.train_split}.")
     return rows
 
 
-def _parts(groups: Sequence[str], parts: int) -> NDArray[np.int64]:
+def parts_of(groups: Sequence[str], parts: int) -> NDArray[np.int64]:
     """Return the part of each row, (n,), about as many rows in each and no group in two.
 
     Splits hold their classes in turns and in the order of a hash, so any stretch of rows is a fair sample. Groups of several

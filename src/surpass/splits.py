@@ -80,6 +80,8 @@ def make_splits(data: Data) -> Splits:
         raise DataError(
             f"the source of task '{data.task.label()}' is not what it was when the study was planned. Run it again."
         )
+    if data.task.endless:
+        return _drawn(data)
     rows, facts = _read(data.task, data.protocol)
     pools = _pools(rows, data)
     chosen: list[tuple[str, list[_Row]]] = []
@@ -95,6 +97,14 @@ def make_splits(data: Data) -> Splits:
         if data.n_test:
             chosen.append((name, _shifted(pools[name], data)))
     return _table(data.task, chosen, facts)
+
+
+def _drawn(data: Data) -> Splits:
+    """Return the rows of every split of a task that draws them as they are asked for."""
+    seeds = dict.fromkeys(TRAINING, data.seed) | dict.fromkeys(EVALUATION, 0)
+    parts = [data.task.draw(name, getattr(data, f"n_{name}"), seed) for name, seed in seeds.items()]
+    split = tuple(name for name, part in zip(seeds, parts, strict=True) for _ in part.ids)
+    return Splits(Rows.joined(parts), split, data.task.target, data.task.class_names(), {"usable": len(split)})
 
 
 def _read(task: Task, protocol: Protocol) -> tuple[list[_Row], dict[str, int]]:

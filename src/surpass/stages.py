@@ -1,6 +1,7 @@
 """The stages: what each of them is and which artifacts it takes. `computing.py` has the functions that run them.
 
     Data -> Features -> Fit -> ...          a Fit's labels are a Label (any label source) or another Fit
+    Encoder -> Features                     an encoder that has to be learned first is a stage too
 
 The config is the graph: `inputs_of` reads a stage's inputs off its spec, and the spec's key holds the keys of all of them.
 """
@@ -100,7 +101,7 @@ class Fit(Spec):
         return self.model.label()
 
 
-Stage = Data | Features | Label | Fit
+Stage = Data | Encoder | Features | Label | Fit
 
 
 def label_stage(labels: LabelSource | Fit, data: Data) -> Label | Fit:
@@ -123,11 +124,12 @@ def inputs_of(spec: Stage) -> tuple[Stage, ...]:
 
 def named_inputs(spec: Stage) -> list[tuple[str, Stage]]:
     """Return the inputs of a stage with what each is for."""
-    if isinstance(spec, Data):
+    if isinstance(spec, Data | Encoder):
         return []
     if isinstance(spec, Features):
         hints: list[tuple[str, Stage]] = [("hint", spec.hint)] if spec.hint else []  # type: ignore[list-item]
-        return [("data", spec.data), *hints]
+        learned: list[tuple[str, Stage]] = [("encoder", spec.encoder)] if spec.encoder.learns else []
+        return [("data", spec.data), *hints, *learned]
     halves: list[tuple[str, Stage]] = [("data", spec.data.training()), ("data", spec.data.evaluation())]
     if isinstance(spec, Label):
         return [*halves, *(("source", label_stage(source, spec.data)) for source in spec.source.sources())]  # type: ignore[arg-type]

@@ -19,15 +19,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from surpass.artifacts import Artifact, FeatureTable, Predictions, Splits
+from surpass.artifacts import Artifact, FeatureTable, Parameters, Predictions, Splits
 from surpass.errors import StoreError
 
 MARKER = "surpass-store.json"
 LAYOUT = 1
 MANIFEST = "manifest.json"
 STALE_SECONDS = 24 * 3600.0
-KINDS: dict[str, type[Splits] | type[FeatureTable] | type[Predictions]] = {
+KINDS: dict[str, type[Splits] | type[Parameters] | type[FeatureTable] | type[Predictions]] = {
     "data": Splits,
+    "network": Parameters,
     "features": FeatureTable,
     "label": Predictions,
     "fit": Predictions,

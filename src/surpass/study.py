@@ -12,7 +12,7 @@ from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
-from surpass.models.base import Model
+from surpass.models.base import Encoder, Model
 from surpass.route import Route, route_of
 from surpass.spec import Spec, describe_kind, field_problems, name_of, option
 from surpass.splits import Data
@@ -211,6 +211,8 @@ def bind(weak: Spec, data: Data, seed: int) -> Fit | LabelSource:
 
 def describe(stage: Stage) -> str:
     """Return a stage in words for progress lines and reports."""
+    if isinstance(stage, Encoder):
+        return f"learning {stage.label()}"
     if isinstance(stage, Data):
         rows = {name: getattr(stage, f"n_{name}") for name in ("weak", "transfer", "val", "test")}
         what = "rows " + ", ".join(f"{n} {name}" for name, n in rows.items() if n)
@@ -224,7 +226,7 @@ def describe(stage: Stage) -> str:
         some = f" on part {stage.part[0] + 1} of {stage.part[1]}" if stage.part else ""
         some += f" on domain {stage.domain}" if stage.domain else ""
         return f"{where}: {role(stage)} {stage.model.label()}{some}"
-    return f"{where}: features of {stage.encoder.backbone} ({stage.part})"
+    return f"{where}: features of {stage.encoder.label()} ({stage.part})"
 
 
 def role(fit: Fit) -> str:

@@ -15,7 +15,7 @@ from surpass.feasibility import problems_of
 from surpass.labels.gold import Gold
 from surpass.labels.specialists import Specialists
 from surpass.methods.cosupervision import Cosupervision
-from surpass.models.base import Encoder, Model, Solved
+from surpass.models.base import Model, Solved, TextEncoder
 from surpass.models.sklearn import Sklearn
 from surpass.runner import run
 from surpass.shelf import Shelf
@@ -147,8 +147,8 @@ class _Reads(Sklearn):
     def can(self):
         return frozenset({"features"})
 
-    def encoder(self) -> Encoder:
-        return Encoder(backbone="path:none")
+    def encoder(self) -> TextEncoder:
+        return TextEncoder(backbone="path:none")
 
 
 def test_planning_takes_specialists_for_members(small_study):

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from surpass.artifacts import Facts, Inputs
 from surpass.errors import SpecError
 from surpass.models import _backbone
-from surpass.models.base import Encoder
+from surpass.models.base import TextEncoder
 from surpass.runtime import Runtime
 
 
-def encode(encoder: Encoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[np.float32], Facts]:
-    """Return features (n, d) in the caller's row order, and facts; see `Encoder.encode`."""
+def encode(encoder: TextEncoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[np.float32], Facts]:
+    """Return features (n, d) in the caller's row order, and facts; see `TextEncoder.encode`."""
     backbone = _backbone.load(encoder.backbone, encoder.digest, encoder.precision, runtime)
     depth = depth_of(encoder.layer, backbone.layers, encoder.backbone)
     tokens = _backbone.tokenize(backbone, inputs, encoder.max_length)

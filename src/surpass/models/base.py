@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.artifacts import Facts, Inputs, Targets, Values
+from surpass.artifacts import Facts, Inputs, Parameters, Targets, Values
 from surpass.methods.base import Method, Need
 from surpass.runtime import Runtime
 from surpass.spec import Spec, name_of, option
@@ -20,6 +20,31 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Encoder(Spec):
+    """What turns inputs into frozen features, one vector a row: a pretrained model, a representation network, ...
+
+    A kind of its own (`surpass.spec.CORE`) names each of them, so that equal features have one key.
+    """
+
+    learns: ClassVar[bool] = False
+    """Whether it has to be learned first: then it is a stage of its own, whose parameters `encode` is given."""
+
+    def learn(self, runtime: Runtime) -> Parameters:
+        """Return what is learned before any input is read, from the spec alone."""
+        raise NotImplementedError
+
+    def encode(
+        self, inputs: Inputs, runtime: Runtime, learned: Parameters | None = None
+    ) -> tuple[NDArray[np.float32], Facts]:
+        """Return features (n, d) and facts about them; what has to be learned and is not given is learned here."""
+        raise NotImplementedError
+
+    def label(self) -> str:
+        """Return a short name for progress lines."""
+        return name_of(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextEncoder(Encoder):
     """Frozen features of a pretrained model: which backbone, which layer, how a text becomes one vector.
 
     Attributes:
@@ -41,7 +66,7 @@ class Encoder(Spec):
     precision: Precision = "auto"
     digest: str = ""
 
-    def resolve(self) -> Encoder:
+    def resolve(self) -> TextEncoder:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
         from surpass.assets import backbones
         from surpass.models import _precision
@@ -56,11 +81,17 @@ class Encoder(Spec):
 
         return backbones.check(self.backbone) or _missing_package()
 
-    def encode(self, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[np.float32], Facts]:
+    def encode(
+        self, inputs: Inputs, runtime: Runtime, learned: Parameters | None = None
+    ) -> tuple[NDArray[np.float32], Facts]:
         """Return features (n, d) and facts (`truncated`: share of rows cut at `max_length`)."""
         from surpass.models._features import encode
 
         return encode(self, inputs, runtime)
+
+    def label(self) -> str:
+        """Return the backbone."""
+        return self.backbone
 
 
 def _missing_package() -> str | None:

@@ -25,7 +25,7 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Targets, Values
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
-from surpass.models.base import Encoder, Model, Precision, Work, backbone_label
+from surpass.models.base import Model, Precision, TextEncoder, Work, backbone_label
 from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
 from surpass.spec import option
@@ -122,9 +122,11 @@ class HF(Model):
         found: Model = prompt(backbone=self.backbone, precision=self.precision, digest=self.digest)
         return found
 
-    def encoder(self) -> Encoder:
+    def encoder(self) -> TextEncoder:
         """Return the features of the middle layer of the same backbone."""
-        return Encoder(backbone=self.backbone, max_length=self.max_length, precision=self.precision, digest=self.digest)
+        return TextEncoder(
+            backbone=self.backbone, max_length=self.max_length, precision=self.precision, digest=self.digest
+        )
 
     def resolve(self) -> HF:
         """Fill the digest of the backbone and the precision that this machine runs faster."""

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from surpass.artifacts import Inputs, Values
 from surpass.errors import DataError
 from surpass.methods.base import Need
-from surpass.models.base import Encoder, Fitted, Model, Precision, Solved, Work, backbone_label
+from surpass.models.base import Fitted, Model, Precision, Solved, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
 
@@ -84,9 +84,9 @@ class Probe(Model):
         """Frozen features always, a method's own loss with `solver: adam`."""
         return frozenset({"features", "custom_loss"} if self.solver == "adam" else {"features"})
 
-    def encoder(self) -> Encoder:
+    def encoder(self) -> TextEncoder:
         """Return the features that the head reads."""
-        return Encoder(
+        return TextEncoder(
             backbone=self.backbone,
             layer=self.layer,
             pool=self.pool,

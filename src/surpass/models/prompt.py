@@ -18,7 +18,7 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Values
 from surpass.errors import IncompatibleError
 from surpass.methods.base import Need
-from surpass.models.base import Encoder, Model, Precision, Work, backbone_label
+from surpass.models.base import Model, Precision, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
 
@@ -64,9 +64,9 @@ class Prompt(Model):
         """Frozen features of the same backbone, and what it says without examples."""
         return frozenset({"features", "pretrained"})
 
-    def encoder(self) -> Encoder:
+    def encoder(self) -> TextEncoder:
         """Return the features of the middle layer of the same backbone."""
-        return Encoder(backbone=self.backbone, precision=self.precision, digest=self.digest)
+        return TextEncoder(backbone=self.backbone, precision=self.precision, digest=self.digest)
 
     def pretrained(self) -> Model:
         """Return this model without examples."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from surpass.artifacts import Array, Inputs, Values, candidates
 from surpass.errors import DataError, IncompatibleError
+from surpass.models._pixels import numbers
 from surpass.models.base import Model, Solved, Work
 from surpass.runtime import Runtime
 from surpass.spec import option
@@ -170,7 +171,7 @@ class Sklearn(Model):
                 "standard for vectors and images."
             )
         if isinstance(inputs, np.ndarray):
-            return _numbers(inputs, self.shrink)
+            return numbers(inputs, self.shrink)
         texts = [item if isinstance(item, str) else "\n".join(item) for item in inputs]
         if self.features not in OF_MOLECULES:
             return texts
@@ -185,21 +186,6 @@ class _Predictor(NamedTuple):
     model: Sklearn
     target: str
     classes: int
-
-
-def _numbers(inputs: Array, shrink: int) -> Array:
-    """Return each row as numbers, (n, d); bytes become 0 to 1, images are averaged by blocks first."""
-    inputs = inputs.astype(np.float32) / 255 if inputs.dtype == np.uint8 else inputs
-    if shrink > 1:
-        n, height, width, *_ = *inputs.shape, 0, 0
-        if inputs.ndim < 3 or height % shrink or width % shrink:
-            raise IncompatibleError(
-                f"model 'sklearn': shrink={shrink} on rows of shape {inputs.shape[1:]}. It must divide height and width "
-                "of an image; leave it out for vectors."
-            )
-        blocks = inputs.reshape(n, height // shrink, shrink, width // shrink, shrink, *inputs.shape[3:])
-        inputs = blocks.mean(axis=(2, 4))
-    return inputs.reshape(len(inputs), -1)
 
 
 def _fitted(transform: Any, read: Any) -> Any:

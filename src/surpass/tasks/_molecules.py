@@ -43,6 +43,15 @@ class Outline(NamedTuple):
     ringed: bool
 
 
+def group_of(scaffold: str, cut: int) -> str:
+    """Return a scaffold's name as a group: another one for every cut, since groups are cut into training and test by name.
+
+    >>> group_of("c1ccccc1", 0), group_of("c1ccccc1", 2)
+    ('c1ccccc1', 'c1ccccc1, cut 2')
+    """
+    return f"{scaffold}, cut {cut}" if cut else scaffold
+
+
 @functools.lru_cache(50_000)
 def outline(smiles: str) -> Outline | None:
     """Return the outline of a molecule, or None when rdkit cannot read it. Some 0.4 ms, then remembered."""

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 from typing import Protocol as Interface
 
+from surpass.artifacts import Array, Rows
 from surpass.spec import Spec, name_of
 from surpass.tables import Table, open_table
 from surpass.tables.opening import missing
@@ -43,6 +44,24 @@ class Example(NamedTuple):
     part: str = ""
     domain: str = ""
     votes: tuple[float, ...] = ()
+
+
+class Lessons(NamedTuple):
+    """What a representation network may learn from: t other problems over inputs like a task's own.
+
+    Attributes:
+        inputs: (t, n, d).
+        values: (t, n, k).
+        heads: (t, w + 1, k) the true linear head of each problem on a representation of w numbers, its bias last; None:
+            they are not known, and are learned with the representation.
+        target: the network whose representation the problems share, as weights (in, out) and bias (out,) of each layer in
+            turns; empty: not known.
+    """
+
+    inputs: Array
+    values: Array
+    heads: Array | None = None
+    target: tuple[Array, ...] = ()
 
 
 class Source(Interface):
@@ -164,6 +183,8 @@ class Task(Spec):
         instruction: what a row is and which number stands for which class, for models that are prompted; empty: the class
             names say it.
         sample: two or three invented rows of the source's schema, for tests without the source.
+        endless: rows are drawn as they are asked for (`draw`), so that nothing is cut and no split is short.
+        numbered: the first number of each vector is the number of the row's domain, as "3" is of domain 3.
     """
 
     family: ClassVar[str] = "task"
@@ -176,6 +197,8 @@ class Task(Spec):
     sample: ClassVar[tuple[Row, ...]] = ()
     named_raters: ClassVar[bool] = False
     size: ClassVar[int] = 0
+    endless: ClassVar[bool] = False
+    numbered: ClassVar[bool] = False
 
     fingerprint: str = ""
     """Identity of the source's content, filled by `resolve`."""
@@ -194,6 +217,14 @@ class Task(Spec):
     def expand(self, row: Row, rng: Random, protocol: Protocol) -> Iterable[Example | None]:
         """Yield the examples of a raw row; more than one where a question has several candidate answers."""
         yield self.example(row, rng)
+
+    def draw(self, split: str, n: int, seed: int) -> Rows:
+        """Return n rows of `weak`, `transfer`, `val` or `test`, the first of them those of a smaller n; if `endless`."""
+        raise NotImplementedError
+
+    def lessons(self) -> Lessons | None:
+        """Return what a representation network may learn from beside the task's own labels, or None."""
+        return None
 
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the classes; a task that reads them from a file overrides this."""

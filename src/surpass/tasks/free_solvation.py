@@ -10,7 +10,8 @@ from random import Random
 from typing import ClassVar
 
 from surpass.errors import DataError
-from surpass.tasks._molecules import Molecules, outline
+from surpass.spec import option
+from surpass.tasks._molecules import Molecules, group_of, outline
 from surpass.tasks.base import Example, Row, Task
 
 
@@ -27,6 +28,9 @@ class FreeSolvation(Task):
 
     Molecules with the same Murcko scaffold are one group; half of them (320) have no ring and are their own. The largest
     group are the 152 whose only ring is benzene's.
+
+    Attributes:
+        cut: each number cuts the groups into training and test in another way.
     """
 
     target: ClassVar[str] = "regression"
@@ -44,13 +48,16 @@ class FreeSolvation(Task):
         {"name": "tolualdehyde", "smiles": "Cc1ccccc1C=O", "group": "c1ccccc1", "expt": -4.0, "calc": -3.4},
     )
 
+    cut: int = option(0, low=0)
+
     def source(self) -> Molecules:
         """Return the packaged table."""
         return Molecules("free-solvation", read)
 
     def example(self, row: Row, rng: Random) -> Example:
         """Return the molecule with its measured energy; the calculated one is its vote."""
-        return Example(row["smiles"], row["expt"], row["group"], row["name"], votes=(row["calc"],))
+        group = group_of(row["group"], self.cut)
+        return Example(row["smiles"], row["expt"], group, row["name"], votes=(row["calc"],))
 
 
 def read(folder: Path) -> Iterator[Row]:

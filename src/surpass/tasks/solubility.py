@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar
 
-from surpass.tasks._molecules import Molecules, outline
+from surpass.spec import option
+from surpass.tasks._molecules import Molecules, group_of, outline
 from surpass.tasks.base import Example, Row, Task
 
 
@@ -23,7 +24,13 @@ class Solubility(Task):
     Licence: the package is Apache-2.0; none is stated for the measurements.
 
     The source's own parts are kept; they were drawn at random, so a test molecule often has near relatives in training.
-    There are no other groups: 1,014 compounds train and 253 evaluate.
+    There are no other groups: 1,014 compounds train and 253 evaluate. With `cut` all molecules are cut anew, and those with
+    the same Murcko scaffold stay together; one without a ring is its own. The largest such group are the 318 whose only
+    ring is benzene's.
+
+    Attributes:
+        cut: null: the source's own parts; 0, 1, 2, ...: scaffolds stay together, and each number cuts them into training
+            and test in another way.
     """
 
     target: ClassVar[str] = "regression"
@@ -37,25 +44,29 @@ class Solubility(Task):
         "Here is a molecule in SMILES notation. Answer with its solubility in water, the logarithm of moles per litre."
     )
     sample: ClassVar[tuple[Row, ...]] = (
-        {"compound": "CCCCO", "logS": 0.1, "part": "train"},
-        {"compound": "c1ccc2ccccc2c1", "logS": -3.5, "part": "test"},
+        {"compound": "CCCCO", "logS": 0.1, "part": "train", "group": "CCCCO"},
+        {"compound": "Cc1ccc2ccccc2c1", "logS": -3.5, "part": "test", "group": "c1ccc2ccccc2c1"},
     )
+
+    cut: int | None = option(None, low=0)
 
     def source(self) -> Molecules:
         """Return the packaged structure files."""
         return Molecules("solubility", read)
 
     def example(self, row: Row, rng: Random) -> Example:
-        """Return the compound with its solubility, in the source's own part."""
-        return Example(row["compound"], row["logS"], id=row["compound"], part=row["part"])
+        """Return the compound with its solubility, in the source's own part or in the group of its scaffold."""
+        own = Example(row["compound"], row["logS"], id=row["compound"], part=row["part"])
+        return own if self.cut is None else own._replace(part="", group=group_of(row["group"], self.cut))
 
 
 def read(folder: Path) -> Iterator[Row]:
-    """Yield compound, solubility and part of each molecule."""
+    """Yield compound, solubility, part and group of each molecule."""
     from rdkit import Chem
 
     for part in ("train", "test"):
         for molecule in Chem.SDMolSupplier(str(folder / f"solubility.{part}.sdf")):
             found = outline(Chem.MolToSmiles(molecule))
             if found:
-                yield {"compound": found.compound, "logS": float(molecule.GetProp("SOL")), "part": part}
+                label = float(molecule.GetProp("SOL"))
+                yield {"compound": found.compound, "logS": label, "part": part, "group": found.group}
