@@ -7,10 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from surpass.artifacts import positions
+from surpass.analyses_misfit import misfit_rows, selections
 from surpass.diagnostics import calibration, can_drop, climb, closed, drops, error_shares
 from surpass.metrics import for_kind
 from surpass.models.base import Model
@@ -20,22 +17,21 @@ from surpass.results import (
     CalibrationRow,
     ErrorRow,
     LadderRow,
+    MisfitRow,
     ResultRow,
     Rung,
     SaliencyRow,
+    SelectionRow,
     Setting,
     SettingRow,
     ShiftRow,
     Way,
 )
-from surpass.shelf import Scored, Trained, names, run_of, scored_splits
+from surpass.shelf import Seeds, Trained, names, run_of, scored_splits, shared_runs
 from surpass.spec import key
 from surpass.splits import Data
 from surpass.stats import Run
 from surpass.study import Study
-
-Seeds = Sequence[Scored]
-"""The cells of one task, pair and route that finished, one per seed."""
 
 Scores = Mapping[tuple[str, ...], ResultRow]
 Shares = Mapping[tuple[str, ...], AgreementRow]
@@ -57,6 +53,8 @@ class Analyses(NamedTuple):
     saliency: tuple[SaliencyRow, ...]
     shifts: tuple[ShiftRow, ...]
     settings: tuple[SettingRow, ...]
+    misfits: tuple[MisfitRow, ...]
+    selections: tuple[SelectionRow, ...]
 
 
 def analyse(
@@ -71,6 +69,8 @@ def analyse(
         tuple(_saliency(study, groups)),
         tuple(row for group in groups for row in _shifts(study, group)),
         tuple(_settings(study, groups, rows)),
+        tuple(row for group in groups for row in misfit_rows(study, group)),
+        tuple(selections(study, groups)),
     )
 
 
@@ -123,7 +123,7 @@ def _ladders(
         metric = _primary(study, members[0])
         rungs = tuple(_rung(study, member, metric, scores, shares) for member in members)
         target = members[0][0].splits.target
-        shared = _shared(study, [members[0], members[-1]])
+        shared = shared_runs([members[0], members[-1]], study.stopping)
         step = climb(*shared, metric=metric, classes=target != "regression", level=study.level) if shared else None
         yield LadderRow(task, weak, family, method, metric, sized, rungs, *(step or (None, None, None, None)))
 
@@ -202,27 +202,6 @@ def _settings(study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow]) 
             yield SettingRow(task, strong, method, metric, REGISTRIES[family].display(kind), option, tuple(settings))
 
 
-def _shared(study: Study, members: Sequence[Seeds]) -> list[list[Run]]:
-    """Return for each member its runs on the seeds and in-domain test rows that all have; nothing when there are none."""
-    of_seed = [{one.cell.seed: one for one in member} for member in members]
-    found: list[list[Run]] = [[] for _ in members]
-    for seed in of_seed[0]:
-        if not all(seed in held for held in of_seed):
-            continue
-        tests = [held[seed].splits.part("test").ids for held in of_seed]
-        ids = sorted(set(tests[0]).intersection(*tests[1:]))
-        for runs, held, test in zip(found, of_seed, tests, strict=True):
-            if ids:
-                rows = positions(test, ids, what="these test rows")
-                runs.append(_taken(run_of(held[seed], "test", study.stopping), rows))
-    return found if found[0] else []
-
-
-def _taken(run: Run, rows: npt.NDArray[np.int64]) -> Run:
-    held = (run.labels, run.groups, run.student, run.floor, run.ceiling)
-    return Run(*(np.asarray(part)[rows] for part in held))
-
-
 def _saliency(study: Study, groups: Sequence[Seeds]) -> Iterator[SaliencyRow]:
     """Yield the backbones that one supervisor's labels are used with in more than one way."""
     found: dict[tuple[str, str, str, str], list[Seeds]] = {}
@@ -234,7 +213,7 @@ def _saliency(study: Study, groups: Sequence[Seeds]) -> Iterator[SaliencyRow]:
     for (task, weak, backbone, _), members in found.items():
         if len({_way(_model(member), member[0].student) for member in members}) < 2:
             continue
-        if shared := _shared(study, members):
+        if shared := shared_runs(members, study.stopping):
             name = backbone.partition(":")[2].rstrip("/").rpartition("/")[2].partition("@")[0]
             metric = _primary(study, members[0])
             yield SaliencyRow(task, weak, name, metric, *_ways(study, members, shared, metric))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from surpass.checks import Finding
-from surpass.diagnostics import ReliabilityBin
+from surpass.diagnostics import Candidate, ReliabilityBin, SeedMisfit
+from surpass.results_diagnoses import DiagnosisRow
 from surpass.stats import Estimate
 
 
@@ -214,6 +215,57 @@ class ShiftRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class MisfitRow:
+    """How far the student is from its supervisor on a split, beside what it gains on it (`surpass.diagnostics.Misfit`).
+
+    `domain` names one domain of the split, "" stands for all rows. Misfit is in `loss`, the errors `supervisor` and
+    `student` in its metric; gain = supervisor - student, slack = gain - misfit, bound = supervisor - misfit. `clipped` is
+    the share of rows with a probability of 0 where a logarithm was taken. `seeds` holds the means of each seed.
+    """
+
+    task: str
+    split: str
+    weak: str
+    strong: str
+    method: str
+    domain: str
+    loss: str
+    misfit: Estimate
+    supervisor: Estimate
+    student: Estimate
+    gain: Estimate
+    slack: Estimate
+    bound: Estimate
+    clipped: float
+    seeds: tuple[SeedMisfit, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectionRow:
+    """Several supervisors of one strong model and method, and which of them the smallest (error - misfit) picks.
+
+    `weak` names the candidates. All are measured on the in-domain test rows (`rows` of a seed) and the `seeds` that all
+    of them have; `hits` counts the seeds in which a best student is picked, `hits_error` those in which the supervisor
+    with the least error has one. Regrets are differences of the students' errors to the best: of the picked one, of that
+    whose supervisor has the least error, and at random.
+    """
+
+    task: str
+    strong: str
+    method: str
+    loss: str
+    weak: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    rows: int
+    seeds: int
+    hits: int
+    hits_error: int
+    regret: Estimate
+    regret_error: Estimate
+    regret_random: Estimate
+
+
+@dataclasses.dataclass(frozen=True)
 class Curve:
     """A student's training of one seed, at the optimizer steps `steps` (several, else there is no curve).
 
@@ -267,3 +319,6 @@ class Results:
     saliency: tuple[SaliencyRow, ...] = ()
     shifts: tuple[ShiftRow, ...] = ()
     settings: tuple[SettingRow, ...] = ()
+    misfits: tuple[MisfitRow, ...] = ()
+    selections: tuple[SelectionRow, ...] = ()
+    diagnoses: tuple[DiagnosisRow, ...] = ()  # of `surpass diagnose`; a run makes none

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from surpass.artifacts import Predictions, Rows, Splits, Values
+from surpass.artifacts import Predictions, Rows, Splits, Values, positions
 from surpass.computing import joined
 from surpass.errors import DataError, StoreError
 from surpass.labels.base import gold_values
@@ -58,6 +59,10 @@ class Scored:
         """Return the rows of a test split with their ground truth as values."""
         rows = self.splits.part(split)
         return rows, gold_values(dataclasses.replace(self.splits, rows=rows, split=(split,) * len(rows)))
+
+
+Seeds = Sequence[Scored]
+"""The cells of one task, pair and route that finished, one per seed."""
 
 
 class Shelf:
@@ -154,3 +159,27 @@ def run_of(scored: Scored, split: str, rule: str) -> Run:
     if scored.splits.target == "regression":
         student, ceiling, floor = student[:, 0], ceiling[:, 0], floor[:, 0]
     return Run(test.labels, test.groups, student, floor, ceiling)
+
+
+def shared_runs(members: Sequence[Seeds], rule: str) -> list[list[Run]]:
+    """Return for each member its runs on the seeds and in-domain test rows that all have; nothing when there are none."""
+    of_seed = [{one.cell.seed: one for one in member} for member in members]
+    found: list[list[Run]] = [[] for _ in members]
+    for seed in of_seed[0]:
+        if not all(seed in held for held in of_seed):
+            continue
+        tests = [held[seed].splits.part("test").ids for held in of_seed]
+        ids = sorted(set(tests[0]).intersection(*tests[1:]))
+        for runs, held, test in zip(found, of_seed, tests, strict=True):
+            if ids:
+                runs.append(taken(run_of(held[seed], "test", rule), positions(test, ids, what="these test rows")))
+    return found if found[0] else []
+
+
+def taken(run: Run, rows: npt.NDArray[np.int64]) -> Run:
+    """Return a run on some of its rows, by position."""
+    groups = [run.groups[i] for i in rows]  # a list: names may be long texts, which an array would pad to the longest
+    labels, student, floor, ceiling = (
+        np.asarray(part)[rows] for part in (run.labels, run.student, run.floor, run.ceiling)
+    )
+    return Run(labels, groups, student, floor, ceiling)

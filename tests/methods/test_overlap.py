@@ -5,8 +5,9 @@ import pytest
 
 from surpass.artifacts import Targets
 from surpass.errors import IncompatibleError, SpecError
+from surpass.methods._partition import threshold
 from surpass.methods.base import Given
-from surpass.methods.overlap import Overlap, threshold
+from surpass.methods.overlap import Overlap
 from surpass.methods.rp import Rp
 from surpass.testing import check_method
 from surpass.testing._methods import sample_weak

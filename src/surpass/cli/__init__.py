@@ -5,6 +5,8 @@ A new command is a click command in a module of this package and a name in the l
 
 from __future__ import annotations
 
+from surpass.cli.advise import advise
+from surpass.cli.diagnose import diagnose
 from surpass.cli.explain import explain
 from surpass.cli.own import audit, fit
 from surpass.cli.packaged import assets
@@ -15,5 +17,21 @@ from surpass.cli.studies import demo, plan, run
 
 __all__ = ["main"]
 
-for _command in (demo, run, plan, report, compare, check, explain, fit, predict, audit, list_plugins, show, assets):
+for _command in (
+    demo,
+    run,
+    plan,
+    report,
+    compare,
+    check,
+    explain,
+    diagnose,
+    advise,
+    fit,
+    predict,
+    audit,
+    list_plugins,
+    show,
+    assets,
+):
     main.add_command(_command)

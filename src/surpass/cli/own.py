@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from surpass.own.job import Request
+    from surpass.own.reading import Wanted
 
 COLUMN = "COLUMN"
 
 
-def _columns(command: Callable[..., Any]) -> Callable[..., Any]:
+def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which columns of a table hold what."""
     for option in (
         click.option("--max-rows", default=20_000, show_default=True, help="Rows to take; gold ones are taken first."),
         click.option("--classes", help="Names of the classes in order, as a,b,c; found in the labels when not given."),
@@ -44,8 +46,9 @@ def _columns(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _models(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
+def model_options(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds the options that say which models learn, and from what."""
+    options = (
         click.option(
             "--combine",
             default="mean",
@@ -58,13 +61,18 @@ def _models(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--method", default="auto", show_default=True, help="How weak labels become a student."),
         click.option(
             "--strong",
-            required=True,
+            required=required,
             metavar="MODEL",
             help="The strong model: hub:ORG/NAME@REV, path:DIR, package:NAME, tfidf, or {model: NAME, ...}.",
         ),
-    ):
-        command = option(command)
-    return command
+    )
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,8 +97,8 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("data")
-@_columns
-@_models
+@column_options
+@model_options()
 @_runs
 def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: Any) -> None:
     """Fit a strong model to the weak labels in DATA (CSV, TSV, JSONL, Parquet, Arrow, hub:...); write a model folder."""
@@ -113,15 +121,21 @@ def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: A
 
 def _request(data: str, **options: Any) -> Request:
     from surpass.own.job import Request
-    from surpass.own.reading import Wanted
     from surpass.runtime import Runtime
+
+    wanted = columns_of(options)
+    return Request(source=data, wanted=wanted, runtime=Runtime(device=options.pop("device")), **options)
+
+
+def columns_of(options: dict[str, Any]) -> Wanted:
+    """Take the options of `column_options` out of all options, and return what they ask for."""
+    from surpass.own.reading import Wanted
 
     names = tuple(filter(None, (name.strip() for name in (options.pop("classes") or "").split(","))))
     columns = {
         name: options.pop(name) for name in ("text", "first", "second", "weak", "probabilities", "gold", "max_rows")
     }
-    wanted = Wanted(**columns, classes=names, supervised=options["supervisor"] is not None)
-    return Request(source=data, wanted=wanted, runtime=Runtime(device=options.pop("device")), **options)
+    return Wanted(**columns, classes=names, supervised=options["supervisor"] is not None)
 
 
 @click.command()

@@ -30,7 +30,7 @@ def report(out: Path, store: Path | None, as_json: bool, quiet: bool) -> None:
 
     made, outcomes, root = recall(out, store)
     write_report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
-    _tell_gone("report", outcomes, root)
+    tell_gone("report", outcomes, root)
 
 
 @click.command()
@@ -62,10 +62,10 @@ def compare(
         console = Console(stderr=False)
         console.print(summary(found))
         console.print(f"Comparison: {files['compare.html']}", soft_wrap=True, highlight=False)
-    _tell_gone("comparison", outcomes, root)
+    tell_gone("comparison", outcomes, root)
 
 
-def _tell_gone(what: str, outcomes: list[Outcome], store: Store) -> None:
+def tell_gone(what: str, outcomes: list[Outcome], store: Store) -> None:
     """Leave with an error when the store lacks stages that the study had."""
     from surpass.folder import GONE
 

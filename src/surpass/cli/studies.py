@@ -13,6 +13,7 @@ from surpass.cli.options import output_options, run_options, store_option
 from surpass.cli.program import FAILED_STAGE, to_stderr
 
 if TYPE_CHECKING:
+    from surpass.results import Results
     from surpass.runner import Plan
     from surpass.store import Store
     from surpass.study import Study
@@ -88,7 +89,7 @@ def write_report(plan: Plan, outcomes: list[Outcome], store: Store, out: Path, *
     from surpass.report import write
     from surpass.scoring import results
 
-    found = results(plan, outcomes, store)
+    found = _diagnosed(results(plan, outcomes, store), out)
     with writing(out):
         files = write(found, out)
     if as_json:
@@ -101,6 +102,20 @@ def write_report(plan: Plan, outcomes: list[Outcome], store: Store, out: Path, *
         console = Console(stderr=False)
         console.print(summary(found))
         console.print(f"Report: {files['report.html']}", soft_wrap=True, highlight=False)
+
+
+def _diagnosed(found: Results, out: Path) -> Results:
+    """Return the results with the diagnoses that the folder holds of the same study; others are left out, and it is said."""
+    import dataclasses
+
+    from surpass.errors import DataError
+    from surpass.report.diagnosis_files import read
+
+    try:
+        return dataclasses.replace(found, diagnoses=read(out, found))
+    except DataError as error:
+        to_stderr(f"Warning: {error}")
+        return found
 
 
 @click.command()

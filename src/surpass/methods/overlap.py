@@ -7,12 +7,7 @@ those of hard rows.
 1. Confidence (C max y - 1) / (C - 1), which is 2 |p - 1/2| for two classes; one change point of the sorted values cuts
    off the hard rows.
 2. The others are scored by their largest similarity to a hard row in the strong features; a second change point: at or
-   above it a row is overlap, below it is easy.
-
-A change point is the single cut of sorted values s_1..s_n with the least squared error around the means of its two sides,
-that is with the largest t (n - t) / n (mean_left - mean_right)^2. It is looked for at every fifth place, as ruptures'
-Binseg does by default; the last of equal cuts wins, and the value right of the cut is the threshold. Below 7 values the
-median takes its place.
+   above it a row is overlap, below it is easy. `_partition` says how a change point is found.
 
 - `cosine`: similarity max |cos|; a row at the first threshold is hard (their experiment script).
 - `inner`: similarity max x . x'; a row at the first threshold is not hard (their data-selection module).
@@ -37,16 +32,14 @@ import dataclasses
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surpass.artifacts import Targets, Values
 from surpass.methods._logistic import out_of_fold
+from surpass.methods._partition import confidence, partition
 from surpass.methods._selection import best, by_id, nearest, needed, restored, those
 from surpass.methods.base import Given, Method, Need
 from surpass.spec import option
 
-STRIDE = 5  # ruptures.Binseg(jump=5, min_size=2)
-LEAST = 2
 AAR_FOLDS = 5
 AAR_L2 = 0.15
 
@@ -78,7 +71,7 @@ class Overlap(Method):
             score = self._density(weak.values[order], table, [weak.ids[i] for i in order])
             return best(weak, restored(order, score), self.share, weak.values.argmax(axis=1))
         labels = ~weak.gold[order]
-        hard, overlap = partition(_confidence(weak.values[order][labels]), table[labels], self.variant)
+        hard, overlap = partition(confidence(weak.values[order][labels]), table[labels], self.variant)
         kept = np.zeros(len(order), dtype=bool)
         kept[labels] = overlap if self.keep == "overlap" else ~hard
         return those(weak, restored(order, kept))
@@ -99,53 +92,6 @@ class Overlap(Method):
         middle = np.log(values.shape[1]) / 2
         bump = np.exp(-(((entropy - middle) / (middle / 2)) ** 2) / 2)
         return _z(fitted) + _z(agreement) + _z(density) + _z(bump)
-
-
-def partition(
-    confidence: Values, vectors: Values, variant: Literal["cosine", "inner"]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which rows are hard and which are overlap, (n,) each; what is neither is easy.
-
-    Args:
-        confidence: (n,) of the weak labels.
-        vectors: (n, d) strong features.
-        variant: see the module's text.
-    """
-    cut = threshold(confidence)
-    hard = confidence <= cut if variant == "cosine" else confidence < cut
-    overlap = np.zeros(len(hard), dtype=bool)
-    if hard.any() and not hard.all():
-        likeness = _likeness(vectors[~hard], vectors[hard], variant)
-        overlap[~hard] = likeness >= threshold(likeness)
-    return hard, overlap
-
-
-def threshold(scores: Values) -> float:
-    """Return the first value right of the change point of the sorted scores (n,), n at least 1."""
-    ordered = np.sort(scores)
-    n = len(ordered)
-    places = np.arange(STRIDE, n - LEAST + 1, STRIDE)
-    if not len(places):
-        return float(np.median(ordered))
-    sums = np.cumsum(ordered - ordered.mean())  # of centred values: that of the right side is minus that of the left
-    gains = sums[places - 1] ** 2 * n / (places * (n - places))
-    return float(ordered[places[np.flatnonzero(gains == gains.max())[-1]]])
-
-
-def _likeness(rows: Values, hard: Values, variant: str) -> Values:
-    """Return each row's largest similarity to a hard row, (m,)."""
-    if variant == "cosine":
-        rows, hard = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300) for x in (rows, hard))
-    found = np.empty(len(rows))
-    for start in range(0, len(rows), 1024):  # bounded memory
-        product = rows[start : start + 1024] @ hard.T
-        found[start : start + 1024] = (np.abs(product) if variant == "cosine" else product).max(axis=1)
-    return found
-
-
-def _confidence(values: Values) -> Values:
-    classes = values.shape[1]
-    return np.asarray((classes * values.max(axis=1) - 1) / (classes - 1))
 
 
 def _z(score: Values) -> Values:

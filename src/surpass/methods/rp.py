@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from surpass.artifacts import Targets, Values
+from surpass.methods._projection import unexplained
 from surpass.methods._selection import best, by_id, needed, restored
 from surpass.methods.base import Given, Method, Need
 from surpass.spec import option
@@ -59,18 +60,5 @@ class Rp(Method):
 
 def gap(strong: Values, supervisor: Values, values: Values, reg: float) -> Values:
     """Return the score of each row, (n,), for strong (n, d) and supervisor (n, k) features and labels (n, C)."""
-    labels = values - values.mean(axis=0)
-    unexplained = labels - _projected(supervisor, labels, reg)
-    v = _projected(strong, unexplained, reg)
+    v = unexplained(strong, supervisor, values, reg)
     return np.asarray(np.sqrt((v**2).sum(axis=1) / 2))
-
-
-def _projected(vectors: Values, labels: Values, reg: float) -> Values:
-    """Return P labels for the kernel of the centred vectors."""
-    x = vectors - vectors.mean(axis=0)
-    n, width = x.shape
-    ridge = reg * float((x**2).sum()) / n / n + 1e-12
-    if width <= n:  # X (X'X / n + r I)^-1 X' / n is the same matrix
-        return np.asarray(x @ np.linalg.solve(x.T @ x / n + ridge * np.eye(width), x.T @ labels / n))
-    kernel = x @ x.T / n
-    return np.asarray(kernel @ np.linalg.solve(kernel + ridge * np.eye(n), labels))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from surpass.errors import DataError, UnknownNameError
 from surpass.metrics import _scores
-from surpass.metrics._scores import BINS, confidence_bins, hard
+from surpass.metrics._scores import BINS, clipped, confidence_bins, hard
 
 __all__ = [
     "BINS",
@@ -27,6 +27,7 @@ __all__ = [
     "Metric",
     "agreement",
     "checked_predictions",
+    "clipped",
     "confidence_bins",
     "for_kind",
     "hard",

@@ -19,6 +19,11 @@ BINS = 15
 _CLIP = float(np.finfo(np.float64).eps)  # what scikit-learn's log_loss clips float64 probabilities at
 
 
+def clipped(probs: Values) -> Values:
+    """Return probabilities of which a logarithm can be taken: no less than 2.2e-16, as in scikit-learn's log_loss."""
+    return np.asarray(np.clip(probs, _CLIP, 1.0))
+
+
 def hard(probs: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return the most probable class of each row, (n,); of tied classes the first.
 
@@ -37,9 +42,8 @@ def correct(labels: Values, probs: Values) -> Values:
 
 
 def surprise(labels: Values, probs: Values) -> Values:
-    """Minus the log of the label's probability, (n,); the same clipping as scikit-learn's log_loss."""
-    chosen = probs[np.arange(len(labels)), labels.astype(np.int64)]
-    return np.asarray(-np.log(np.clip(chosen, _CLIP, 1.0)))
+    """Minus the log of the label's probability, (n,); see `clipped`."""
+    return np.asarray(-np.log(clipped(probs[np.arange(len(labels)), labels.astype(np.int64)])))
 
 
 def brier_rows(labels: Values, probs: Values) -> Values:

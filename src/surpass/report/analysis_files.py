@@ -1,4 +1,4 @@
-"""The analyses as files: errors.csv and calibration.csv, and what results.json says of them."""
+"""The analyses as files: errors.csv, calibration.csv and misfit.csv, and what results.json says of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from surpass.report.files import field, rounded
-from surpass.results import CalibrationRow, ErrorRow, Results
+from surpass.results import CalibrationRow, ErrorRow, MisfitRow, Results
 from surpass.stats import Estimate
 
 Value = str | int | float | None
@@ -25,6 +25,12 @@ CALIBRATION_COLUMNS = (
     *(*_NAMES, "role", "bin", "bin_low", "bin_high", "rows", "confidence", "accuracy"),
     *(f"{score}{end}" for score in _SCORES if score != "confidence" for end in ("", "_low", "_high")),
 )
+_MISFITS = ("misfit", "supervisor", "student", "gain", "slack", "bound")
+MISFIT_COLUMNS = (
+    *(*_NAMES, "domain", "loss"),
+    *(f"{part}{end}" for part in _MISFITS for end in ("", "_low", "_high")),
+    *("clipped", "seeds", "note"),
+)
 
 
 def errors_text(results: Results) -> str:
@@ -37,9 +43,14 @@ def calibration_text(results: Results) -> str:
     return _text(CALIBRATION_COLUMNS, (line for row in results.calibration for line in _reliability(row)))
 
 
+def misfit_text(results: Results) -> str:
+    """Return misfit.csv: for each comparison and split a line by loss, and one for each domain of splits that have some."""
+    return _text(MISFIT_COLUMNS, (_misfit(row) for row in results.misfits))
+
+
 def analyses(results: Results) -> dict[str, list[Any]]:
     """Return the analyses as plain data for results.json."""
-    names = ("errors", "calibration", "ladders", "saliency", "shifts", "settings")
+    names = ("errors", "calibration", "ladders", "saliency", "shifts", "settings", "misfits", "selections")
     return {name: [_plain(row) for row in getattr(results, name)] for name in names}
 
 
@@ -64,6 +75,13 @@ def _error(row: ErrorRow) -> dict[str, Value]:
     for share in _SHARES:
         line |= _ends(share, getattr(row, share))
     return line
+
+
+def _misfit(row: MisfitRow) -> dict[str, Value]:
+    line: dict[str, Value] = {name: getattr(row, name) for name in (*_NAMES, "domain", "loss")}
+    for part in _MISFITS:
+        line |= _ends(part, getattr(row, part))
+    return line | {"clipped": rounded(row.clipped), "seeds": len(row.seeds), "note": row.slack.note}
 
 
 def _reliability(row: CalibrationRow) -> Iterable[dict[str, Value]]:

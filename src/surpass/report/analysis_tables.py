@@ -21,7 +21,7 @@ def _number(value: int) -> Cell:
     return Cell(f"{value:,}", kind="number")
 
 
-def _told(item: Estimate | None) -> Cell:
+def told(item: Estimate | None) -> Cell:
     """Return an estimate as a cell; an undefined one says why."""
     if item is None:
         return _NONE
@@ -49,7 +49,7 @@ def errors(rows: Sequence[ErrorRow], level: float) -> Table:
             *(Cell(part) for part in (row.method, split_name(row.split), confidence(row))),
             _number(row.rows),
             _number(row.wrong),
-            *(_told(getattr(row, name)) for name in titles),
+            *(told(getattr(row, name)) for name in titles),
         )
         for row in shown
     )
@@ -77,9 +77,7 @@ def _about(row: CalibrationRow) -> tuple[Cell, ...]:
 def calibration(rows: Sequence[CalibrationRow], level: float) -> Table:
     """Return ECE, Brier score, confidence and overconfidence of each role; `rows` as `distinct` gives them."""
     shown = rows[:_MOST_LINES]
-    lines = tuple(
-        (*_about(row), *map(_told, (row.ece, row.brier, row.confidence, row.overconfidence))) for row in shown
-    )
+    lines = tuple((*_about(row), *map(told, (row.ece, row.brier, row.confidence, row.overconfidence))) for row in shown)
     columns = ("Role", "Method", "Split", "ECE", "Brier score", "Mean confidence", "Confidence − accuracy")
     caption = f"Calibration, {text.percent(level)} intervals"
     return Table(caption, columns, lines, True, 3, tuple(map(_group, shown)))
@@ -117,11 +115,11 @@ def sizes(rows: Sequence[LadderRow], level: float) -> Table:
 def _rungs(row: LadderRow) -> Iterator[tuple[Cell, ...]]:
     for rung in row.rungs:
         size = _NONE if rung.parameters is None else _number(rung.parameters)
-        agreement = map(_told, (rung.overall, rung.when_right, rung.when_wrong))
-        yield Cell(row.method), Cell(rung.strong), size, _told(rung.student), _told(rung.pgr), *agreement
+        agreement = map(told, (rung.overall, rung.when_right, rung.when_wrong))
+        yield Cell(row.method), Cell(rung.strong), size, told(rung.student), told(rung.pgr), *agreement
     name = "largest − smallest" if row.sized else "last − first"
-    differences = map(_told, (row.overall, row.when_right, row.when_wrong))
-    yield Cell(row.method), Cell(name), _NONE, _told(row.student), _NONE, *differences
+    differences = map(told, (row.overall, row.when_right, row.when_wrong))
+    yield Cell(row.method), Cell(name), _NONE, told(row.student), _NONE, *differences
 
 
 def saliency(rows: Sequence[SaliencyRow], level: float) -> Table:
@@ -130,9 +128,9 @@ def saliency(rows: Sequence[SaliencyRow], level: float) -> Table:
     for row in rows:
         for i, way in enumerate(row.ways):
             end = len(row.ends) == 2 and i in row.ends
-            share = Cell("lower end" if i == row.ends[0] else "upper end") if end else _told(way.share)
+            share = Cell("lower end" if i == row.ends[0] else "upper end") if end else told(way.share)
             names = (Cell(way.what), Cell(way.strong), Cell(way.method) if way.method else _NONE)
-            lines.append((*names, _number(way.trained), _told(way.score), share))
+            lines.append((*names, _number(way.trained), told(way.score), share))
             groups.append((row.task, text.pair(row.weak, row.backbone)))
     scored = f"Score ({text.listing(list(dict.fromkeys(text.metric(row.metric) for row in rows)))})"
     columns = ("Way", "Model", "Method", "Training rows", scored, "Share of the gap closed")

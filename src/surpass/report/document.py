@@ -9,7 +9,7 @@ from itertools import groupby
 import yaml
 
 from surpass.checks import Finding
-from surpass.report import analyses, plots, settings, shift, story, tables, text
+from surpass.report import analyses, choosing, diagnoses, misfit, plots, settings, shift, story, tables, text
 from surpass.report.blocks import (
     Block,
     Code,
@@ -44,15 +44,23 @@ def build(results: Results) -> Document:
     """Return the whole report of a study."""
     parts = (
         *(_headline, _plots, shift.section, _stopping, _training, _agreement),
-        *(analyses.errors, analyses.calibration, settings.section, analyses.sizes, analyses.saliency),
-        *(_findings, _undefined, _failures),
+        *(
+            analyses.errors,
+            analyses.calibration,
+            misfit.section,
+            choosing.section,
+            settings.section,
+            analyses.sizes,
+            analyses.saliency,
+        ),
+        *(diagnoses.section, _findings, _undefined, _failures),
     )
     sections = [section for part in parts if (section := part(results))]
     sections += [*_everything(results), _appendix(results)]
     version = results.versions.get("surpass", "")
-    return Document(
-        results.name, story.asked(results), story.found(results), story.alerts(results), tuple(sections), version
-    )
+    told = (story.asked(results), story.found(results), story.alerts(results))
+    files = (*Document.files, *(("diagnoses.csv",) if results.diagnoses else ()))
+    return Document(results.name, *told, tuple(sections), version, files=files)
 
 
 def _headline(results: Results) -> Section | None:

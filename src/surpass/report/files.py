@@ -17,7 +17,7 @@ from surpass.results import ResultRow, Results
 from surpass.stats import Estimate
 from surpass.store import write_atomically
 
-FILES = ("report.html", "report.md", "results.csv", "errors.csv", "calibration.csv", "results.json")
+FILES = ("report.html", "report.md", "results.csv", "errors.csv", "calibration.csv", "misfit.csv", "results.json")
 COLUMNS = (
     *("task", "split", "weak", "strong", "method", "stopping", "metric", "floor", "student", "ceiling"),
     *("pgr", "pgr_low", "pgr_high", "note", "seeds", "n_test", "key"),
@@ -33,7 +33,7 @@ def write(results: Results, out: Path) -> dict[str, Path]:
     Raises:
         OSError: the folder cannot be made or written.
     """
-    from surpass.report.analysis_files import calibration_text, errors_text
+    from surpass.report.analysis_files import calibration_text, errors_text, misfit_text
     from surpass.report.document import build
     from surpass.report.markdown import markdown
     from surpass.report.page import page
@@ -45,6 +45,7 @@ def write(results: Results, out: Path) -> dict[str, Path]:
         "results.csv": csv_text(results),
         "errors.csv": errors_text(results),
         "calibration.csv": calibration_text(results),
+        "misfit.csv": misfit_text(results),
         "results.json": json_text(results),
     }
     out.mkdir(parents=True, exist_ok=True)

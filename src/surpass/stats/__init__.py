@@ -11,6 +11,7 @@ from surpass.stats.comparison import (
     Ratios,
     Run,
     agreement_estimate,
+    combined_estimates,
     compare,
     ratio_estimates,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Ratios",
     "Run",
     "agreement_estimate",
+    "combined_estimates",
     "compare",
     "holm",
     "outcome",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -163,12 +163,7 @@ def ratio_estimates(
     >>> ratio_estimates([part], ["share"])[0].value
     0.75
     """
-    check_settings(level=level, resamples=resamples)
-    index, groups = grouped([part.groups for part in parts], [(len(part.tops),) for part in parts])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        points = np.array([part.tops.sum(axis=0) / part.bottoms.sum(axis=0) for part in parts])
-    tops, bottoms = [part.tops for part in parts], [part.bottoms for part in parts]
-    draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
+    points, draws, groups = _shares(parts, level=level, resamples=resamples, seed=seed)
     weights = np.eye(len(names)) if contrasts is None else np.asarray(contrasts, dtype=np.float64)
     found = []
     for weight in weights:
@@ -177,6 +172,55 @@ def ratio_estimates(
         spread = spread_of(points[:, used], draws[:, :, used], named, groups=groups, level=level)
         found.append(spread.estimate(weight[used], bounds=bounds))
     return found
+
+
+def combined_estimates(
+    parts: Sequence[Ratios],
+    names: Sequence[str],
+    combine: Callable[[Values], Values],
+    *,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    level: float = 0.95,
+    resamples: int = RESAMPLES_SLOW,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Return means over seeds of functions of shares, with intervals: the functions of the resampled shares.
+
+    Args:
+        parts: one per seed, with q shares.
+        names: what each of the c functions is, for notes.
+        combine: from shares (..., q) to functions (..., c); NaN where a function does not exist.
+        bounds: the lowest and highest possible value of an estimate.
+        level: nominal coverage.
+        resamples: draws of the test rows.
+        seed: of the draws.
+
+    Raises:
+        DataError, SpecError: as `compare`.
+
+    >>> part = Ratios(np.array([[1.0], [0.0], [1.0], [1.0]]), np.ones((4, 1)), list("abcd"))
+    >>> combined_estimates([part], ["odds"], lambda share: share / (1 - share))[0].value
+    3.0
+    """
+    shares, drawn, groups = _shares(parts, level=level, resamples=resamples, seed=seed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        points, draws = combine(shares), combine(drawn)
+    points, draws = (np.where(np.isfinite(values), values, np.nan) for values in (points, draws))
+    found = []
+    for i, name in enumerate(names):
+        spread = spread_of(points[:, [i]], draws[:, :, [i]], [name], groups=groups, level=level)
+        found.append(spread.estimate(np.ones(1), bounds=bounds))
+    return found
+
+
+def _shares(parts: Sequence[Ratios], *, level: float, resamples: int, seed: int) -> tuple[Values, Values, int]:
+    """Return the shares of each seed (k, q), their draws (R, k, q) and the number of groups."""
+    check_settings(level=level, resamples=resamples)
+    index, groups = grouped([part.groups for part in parts], [(len(part.tops),) for part in parts])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        points = np.array([part.tops.sum(axis=0) / part.bottoms.sum(axis=0) for part in parts])
+    tops, bottoms = [part.tops for part in parts], [part.bottoms for part in parts]
+    return points, ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed), groups
 
 
 def _agreement_rows(run: Run) -> tuple[Values, Values]:
@@ -201,9 +245,10 @@ def grouped(groups: Sequence[Groups], shapes: Sequence[tuple[int, ...]]) -> tupl
     if not groups:
         raise DataError("there are no runs; an estimate needs at least one seed. Look for seeds that failed.")
     for position, (held, shape) in enumerate(zip(groups, shapes, strict=True)):
-        if np.shape(held) != shape or 0 in shape:
+        found = held.shape if isinstance(held, np.ndarray) else (len(held),)
+        if found != shape or 0 in shape:
             raise DataError(
-                f"run {position} has groups of shape {np.shape(held)} for labels of shape {shape}; "
+                f"run {position} has groups of shape {found} for labels of shape {shape}; "
                 "both must be (n,) with n >= 1. Pass the name of each test row's group."
             )
     return numbered_groups(groups)

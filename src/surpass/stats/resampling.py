@@ -34,10 +34,10 @@ def numbered_groups(groups: Sequence[Sequence[str] | npt.NDArray[np.generic]]) -
     >>> numbered_groups([["b", "a"], ["c", "a"]])
     ([array([1, 0]), array([2, 0])], 3)
     """
-    names = [np.asarray(part).astype(str) for part in groups]
-    known, number = np.unique(np.concatenate(names), return_inverse=True)
-    ends = np.cumsum([len(part) for part in names])[:-1]
-    return [np.asarray(part, dtype=np.int64) for part in np.split(number, ends)], len(known)
+    # a group may be named by its whole text, of which an array of strings would hold every row as wide as the longest
+    names = [[str(name) for name in (part.tolist() if isinstance(part, np.ndarray) else part)] for part in groups]
+    known = {name: i for i, name in enumerate(sorted({name for part in names for name in part}))}
+    return [np.array([known[name] for name in part], dtype=np.int64) for part in names], len(known)
 
 
 def group_weights(groups: int, resamples: int, seed: int, *, rows: int) -> Iterator[Values]:

@@ -1,0 +1,181 @@
+"""The command that says, before the strong model is paid for, whether a student will beat its labels: advise."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from surpass.cli.options import DEFAULT_STORE, device_option, output_options
+from surpass.cli.own import column_options, columns_of, model_options
+
+OF_STUDIES = ("store", "out", "trial", "write_record", "jobs")
+SHARED = ("source", "as_json", "quiet", "level", "threads", "device")
+
+
+@click.command()
+@click.argument("source", metavar="DATA|STUDY")
+@click.option("--write-record", is_flag=True, help="With --trial: make this trial the record that advice rests on.")
+@click.option("--trial", is_flag=True, help="Of a STUDY: run it too, and compare what was foretold with what came.")
+@click.option("--out", type=click.Path(path_type=Path), help="Of a trial: output folder; by default out/NAME.")
+@click.option("--store", default=DEFAULT_STORE, show_default=True, help="Of a STUDY: folder of cached artifacts.")
+@click.option("--jobs", type=click.IntRange(min=0), help="Of a STUDY: worker processes. Default: in this one.")
+@click.option("--threads", type=click.IntRange(min=1), help="Math threads. Default: one for each free core.")
+@device_option
+@click.option("--level", default=0.9, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the fits.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Of a text file.")
+@click.option("--strict", is_flag=True, help="Stop at the first bad line instead of leaving it out.")
+@model_options(required=False)
+@column_options
+@output_options
+@click.pass_context
+def advise(context: click.Context, /, source: str, **options: Any) -> None:
+    """Say whether a student of --strong will beat its labels, before it is paid for: in a table DATA, or in a STUDY.
+
+    DATA is a table (CSV, TSV, JSONL, Parquet, Arrow, hub:...) with the options of `surpass fit`; STUDY is a study file,
+    recipe.py:function or a preset. No label is read that tests the student later.
+    """
+    from surpass.runtime import free_cores
+    from surpass.work import math_threads
+
+    study = is_study(source)
+    _check_options(context, source, study=study)
+    count = options.pop("threads") or free_cores()
+    os.environ["OMP_NUM_THREADS"] = str(count)  # torch is not loaded yet, and reads it then
+    with math_threads(count):
+        (_of_study if study else _of_table)(source, **options)
+
+
+def is_study(source: str) -> bool:
+    """Return whether the words name a study, not a table; DataError when they name neither."""
+    from surpass import presets
+    from surpass.errors import DataError
+    from surpass.tables.opening import FORMATS, readable
+
+    path = Path(source)
+    if ".py:" in source or path.suffix in (".yaml", ".yml"):
+        return True
+    if re.fullmatch(r"[\w-]+", source) and not path.exists() and source in presets.names():
+        return True
+    if path.is_dir():
+        raise DataError(
+            f"'{source}' is a folder. Give a table or a study file; of a finished study, surpass diagnose tells more."
+        )
+    if not readable(source):
+        raise DataError(
+            f"'{source}' is neither a study (a YAML file, recipe.py:function, or a preset of surpass ls presets) nor a table "
+            f"(readable are {FORMATS}, and hub:ORG/NAME). Give one of them."
+        )
+    return False
+
+
+def _check_options(context: click.Context, source: str, *, study: bool) -> None:
+    """Refuse options that say nothing of what was given."""
+    from surpass.errors import SpecError
+
+    given = {name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE}
+    names = {option.name: option.opts[-1] for option in context.command.params}
+    strange = given - set(SHARED) - set(OF_STUDIES) if study else given & set(OF_STUDIES)
+    if strange:
+        held, other = ("study", "table") if study else ("table", "study")
+        told = ", ".join(names[name] for name in sorted(strange))
+        raise SpecError(f"'{source}' is a {held}, and {told} is about a {other}. Leave it out.")
+    if study and context.params["write_record"] and not context.params["trial"]:
+        raise SpecError("--write-record keeps what a trial found: give --trial too.")
+    if not study and not context.params["strong"]:
+        raise SpecError("name the strong model with --strong: hub:ORG/NAME@REV, path:DIR, package:NAME or tfidf.")
+
+
+def _of_table(source: str, *, quiet: bool, as_json: bool, **options: Any) -> None:
+    from surpass.own.advising import Question
+    from surpass.own.advising import advise as ask
+    from surpass.progress import Steps
+    from surpass.runtime import Runtime
+
+    options = {name: value for name, value in options.items() if name not in OF_STUDIES}
+    wanted = columns_of(options)
+    question = Question(source=source, wanted=wanted, runtime=Runtime(device=options.pop("device")), **options)
+    with Steps(quiet=quiet or as_json) as progress:
+        facts = ask(question, progress)
+    facts["next"] = next_step(question, facts)
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, allow_nan=False))
+    elif not quiet:
+        from rich.console import Console
+
+        from surpass.own.advice_words import summary
+
+        console = Console(stderr=False)
+        for part in summary(facts):
+            console.print(part, highlight=False, markup=False, soft_wrap=isinstance(part, str))
+
+
+def next_step(question: Any, facts: dict[str, Any]) -> dict[str, str]:
+    """Return what to do next: in words, and as a command."""
+    verdict, use, gold, rows = facts["verdict"], facts["use"], facts["columns"]["gold"], facts["rows"]
+    if verdict["answer"] == "yes":
+        text = "Go on with:"
+    elif verdict["answer"] == "no":
+        text = "To see for yourself:"
+    elif "expected" not in facts and rows["gold"] - rows["left_for_test"] > 2 * (rows["judges"] + 1):
+        text = "Have the rows with gold labels labelled by the weak source too, and ask again. To go on as it is:"
+    elif verdict["label"]:
+        column = f"column {gold}" if gold else "a new column, named with --gold"
+        more = "more rows" if rows["gold"] else "rows"
+        text = f"Label about {verdict['label']:,} {more} drawn at random ({column}), and ask again. To go on as it is:"
+    else:
+        text = "More gold labels would hardly tell; the strong run would:"
+    return {"text": text, "command": shlex.join(_fit_command(question, use))}
+
+
+def _fit_command(question: Any, use: dict[str, Any]) -> list[str]:
+    """Return `surpass fit` with what the advice says to use."""
+    wanted = question.wanted
+    words = ["surpass", "fit", question.source]
+    for name in ("text", "first", "second"):
+        words += [f"--{name}", getattr(wanted, name)] if getattr(wanted, name) else []
+    weak = use["weak"] if wanted.weak else ()
+    words += [word for name in weak for word in ("--weak-label", name)]
+    words += [word for name in wanted.probabilities for word in ("--weak-probability", name)]
+    words += ["--classes", ",".join(wanted.classes)] if wanted.classes else []
+    words += ["--gold", wanted.gold] if wanted.gold else []
+    words += ["--supervisor", str(question.supervisor)] if question.supervisor else []
+    words += ["--n-gold", str(question.n_gold)] if question.n_gold else []
+    words += ["--combine", use["combine"]] if use["combine"] != "mean" and len(weak) > 1 else []
+    method = question.method if question.method != "auto" else use["method"]
+    words += ["--method", str(method)] if method != "auto" else []
+    return [*words, "--strong", str(question.strong), "--out", "model/"]
+
+
+def _of_study(
+    source: str, *, quiet: bool, as_json: bool, store: str, device: str, level: float, **options: Any
+) -> None:
+    from surpass.advice import advise_study, run_trial
+    from surpass.progress import Steps
+    from surpass.runtime import Runtime
+    from surpass.store import Store
+    from surpass.studyfile import read
+
+    study, runtime = read(source), Runtime(jobs=options["jobs"] or 0, device=device)
+    with Steps(quiet=quiet or as_json) as progress:
+        shared: dict[str, Any] = {
+            "store": Store.open(store),
+            "runtime": runtime,
+            "progress": lambda text: progress(None, text),
+        }
+        if options["trial"]:
+            out = options["out"] or Path("out") / study.name
+            found: Any = run_trial(study, out=out, write_record=options["write_record"], **shared)
+        else:
+            found = advise_study(study, level=level, **shared)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    elif not quiet:
+        click.echo(found.text())
