@@ -160,7 +160,7 @@ def request_facts(wanted: Wanted, own: Own, table: Table, source: str) -> dict[s
             "name": source if source.startswith("hub:") else Path(source).name,
             "digest": table.digest(),
             "counts": own.counts,
-            "told": _told(table, own),
+            "told": table_told(table, own),
         },
     }
 
@@ -175,7 +175,7 @@ def labels_told(wanted: Wanted, weak: Model | None, combine: str) -> str:
     return f"weak labels of {', '.join(wanted.weak)}{how}"
 
 
-def _told(table: Table, own: Own) -> list[str]:
+def table_told(table: Table, own: Own) -> list[str]:
     """Return what was left out of the table, in sentences."""
     counts, found = own.counts, []
     if table.bad_count:

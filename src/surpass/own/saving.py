@@ -27,8 +27,8 @@ TRIED, FAR = 32, 0.03
 mean; a wrong pooling or a lost layer moves all of them."""
 
 
-def check(strong: Model, method: Method | None, out: Path, *, overwrite: bool, preference: bool = False) -> None:
-    """Raise before anything is computed when the student could not be written, or not there."""
+def check_model(strong: Model, method: Method | None, *, preference: bool = False) -> None:
+    """Raise when a student of this model and method could not be written anywhere."""
     name = describe_kind(strong)
     if strong.kind not in SAVED:
         raise IncompatibleError(
@@ -42,6 +42,11 @@ def check(strong: Model, method: Method | None, out: Path, *, overwrite: bool, p
         raise IncompatibleError(
             f"{describe_kind(method)} is no model that can be written. Use another method, such as soft."
         )
+
+
+def check(strong: Model, method: Method | None, out: Path, *, overwrite: bool, preference: bool = False) -> None:
+    """Raise before anything is computed when the student could not be written, or not there."""
+    check_model(strong, method, preference=preference)
     if out.exists() and not overwrite:
         raise DataError(f"'{out}' is there already. Give another folder with --out, or replace it with --overwrite.")
     if out.exists() and not (out / bundle.FACTS).is_file() and (not out.is_dir() or any(out.iterdir())):

@@ -120,7 +120,8 @@ class ClassCounter:
             return None
         return (
             f"{self._named}: {given:,} labels with {len(names):,} different values, such as {_some(names)}, are no classes. "
-            "Name another column, or all classes; probabilities and numbers to predict are told apart from labels of classes."
+            "Name another column, or all classes. Probabilities are columns of their own kind; numbers to predict (a "
+            "regression) are for a study."
         )
 
 

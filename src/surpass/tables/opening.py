@@ -45,6 +45,11 @@ def open_table(source: str, *, strict: bool = False, encoding: str = "utf-8") ->
     )
 
 
+def readable(source: str) -> bool:
+    """Return whether a name is that of a table: a suffix that tells a format, or a data set of the hub."""
+    return source.startswith("hub:") or suffix(source) in {**_LINES, **_COLUMNAR}
+
+
 def missing(source: str) -> str | None:
     """Return that a file is not there, or None. A data set of the hub is not looked for."""
     if source.startswith("hub:") or Path(source).is_file():

@@ -1,0 +1,343 @@
+"""`surpass advise` on a person's table: will a student beat these labels, before the strong model is trained.
+
+A cheap student stands in for the dear one: a linear probe on frozen features of the strong model, or the strong model itself
+where that is cheap. It is fitted on at most 1,500 rows and judged out of fold (`crossfit`) on the gold rows that `surpass
+fit` would not test on, so that what `fit` measures later stays independent of what was decided here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+
+from surpass.advice.buying import GAINS, gold_curve, rows_to_see
+from surpass.advice.rehearsing import stands_in
+from surpass.artifacts import Values
+from surpass.errors import DataError, IncompatibleError, SpecError, SurpassError
+from surpass.methods.base import Method
+from surpass.metrics import hard
+from surpass.models.base import Model
+from surpass.own import parts, saving
+from surpass.own.advice_words import worded
+from surpass.own.crossfit import FOLDS, Crossfit, Labels, crossfit
+from surpass.own.crowd import Combine, combined
+from surpass.own.evidence import Places, Predicted, as_json, divide, from_json, with_gold, without_gold
+from surpass.own.forecasting import foretold
+from surpass.own.notes import labels_told, table_told
+from surpass.own.reading import Own, Wanted, read
+from surpass.registry import REGISTRIES
+from surpass.runtime import Runtime
+from surpass.spec import name_of
+from surpass.stats import Estimate, Ratios, Run, compare, outcome, ratio_estimates
+from surpass.tables import open_table
+
+Tell = Callable[[float | None, str], None]
+FEWEST_JUDGES = 20
+SHARES = (0.25, 0.5, 1.0)
+DRAWS = 4
+METHODS = ("hard", "confident", "knn")
+"""Tried beside soft; each takes any labels of classes, and needs no gradient."""
+METRICS = ("accuracy", "log_loss")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a person asks.
+
+    Attributes:
+        source, wanted, strong, method, supervisor, n_gold, combine, seed, level, strict, encoding, runtime: as those of
+            `surpass.own.job.Request`.
+        sizes: rows that students learn from and gold rows that judge, at most; None: as the model's cost allows.
+    """
+
+    source: str
+    wanted: Wanted
+    strong: Any
+    method: Any = parts.AUTO
+    supervisor: Any = None
+    n_gold: int | None = None
+    combine: Combine = "mean"
+    seed: int = 0
+    level: float = 0.95
+    strict: bool = False
+    encoding: str = "utf-8"
+    runtime: Runtime = dataclasses.field(default_factory=Runtime)
+    sizes: tuple[int, int] | None = None
+
+
+def advise(question: Question, tell: Tell = lambda share, text: None) -> dict[str, Any]:
+    """Return the advice as plain data: `verdict`, the numbers it rests on, `told` sentences and what to do `next`.
+
+    Raises:
+        DataError, SpecError, IncompatibleError: what a person can mend.
+    """
+    wanted = question.wanted
+    strong = parts.model(question.strong)
+    weak_model = parts.model(question.supervisor, "supervisor") if question.supervisor is not None else None
+    chosen = None if question.method == parts.AUTO else parts.method(question.method)
+    saving.check_model(strong, chosen, preference=wanted.preference)
+    _check(question)
+    if strong.kind != "model/sklearn":
+        question.runtime.torch_device()
+    table = open_table(question.source, strict=question.strict, encoding=question.encoding)
+    tell(None, "reading the table")
+    own = read(table, wanted, tell)
+    asked = _Asked(question, own, strong.resolve(), weak_model.resolve() if weak_model else None, chosen, tell)
+    facts = asked.facts()
+    facts["data"] = {"name": question.source, "counts": own.counts, "told": table_told(table, own)}
+    return worded(facts)
+
+
+def _check(question: Question) -> None:
+    """Refuse options that do not go together, as `surpass fit` does."""
+    if question.n_gold is not None and (question.supervisor is None or question.n_gold < 2):
+        raise DataError(f"--n-gold {question.n_gold}: at least 2, and only with --supervisor.")
+    if question.combine != "mean" and len(question.wanted.weak) < 2:
+        raise SpecError(f"--combine {question.combine} compares raters: name two columns or more with --weak-label.")
+
+
+class _Asked:
+    """One question on one table: its cross-fitted predictions, each computed once."""
+
+    def __init__(
+        self, question: Question, own: Own, strong: Model, weak: Model | None, chosen: Method | None, tell: Tell
+    ) -> None:
+        self.question, self.own, self.strong, self.weak_model, self.tell = question, own, strong, weak, tell
+        self.soft = parts.method("soft")
+        given = np.isfinite(own.gold)
+        self.division = divide(given, own.labelled, own.groups, supervised=weak is not None, n_gold=question.n_gold)
+        model, self.dear = stands_in(strong)
+        method = chosen if chosen is not None and _able(model, chosen, own) else self.soft
+        self.passed_over = chosen if chosen is not None and method != chosen else None
+        self.rows: Crossfit = crossfit(
+            own, self.division, model, method, supervised=weak is not None, runtime=question.runtime,
+            seed=question.seed, sizes=question.sizes,
+        )  # fmt: skip
+        self._check_gold()
+        self.sources = self._sources()
+        self.asked = self.taken = next(iter(self.sources))
+        tell(None, f"reading {len(self.rows.places):,} rows with {model.label()}")
+        if encoder := model.encoder():
+            self.rows.pool.table(encoder)
+        tell(None, "fitting cheap students")
+        self.weak = {name: self.rows.weak(labels) for name, labels in self.sources.items()}
+        self.students = {self.asked: self.rows.student(self.sources[self.asked])}
+        self.judges = self._judges(self.asked)
+
+    def _judges(self, source: str) -> Places:
+        """Return the gold rows that a source labels."""
+        return np.flatnonzero(np.isfinite(self.rows.gold) & np.isfinite(self.weak[source]).all(axis=1))
+
+    def _sources(self) -> dict[str, Labels]:
+        """Return what may label the rows, by name; what was asked for is the first."""
+        own, question, rows = self.own, self.question, self.rows
+        if self.weak_model is not None:
+            return {"supervisor": rows.supervised(stands_in(self.weak_model)[0], self.soft)}
+        if own.probabilities.shape[1]:
+            return {"probabilities": rows.labels(own.probabilities)}
+        classes, columns = len(own.classes), question.wanted.weak
+        singles = {name: rows.labels(combined(own.votes[:, [i]], classes)) for i, name in enumerate(columns)}
+        if len(columns) < 2:
+            return singles
+        ways = sorted(get_args(Combine), key=lambda way: way != question.combine)
+        return {way: rows.labels(combined(own.votes, classes, way)) for way in ways} | singles
+
+    def _check_gold(self) -> None:
+        """Refuse gold labels that tell nothing, and too few to fit a supervisor and judge it."""
+        gold = self.rows.gold[self.rows.known]
+        if len(gold) >= FEWEST_JUDGES and len(set(gold)) < 2:
+            raise DataError(
+                f"the {len(gold)} gold labels of column '{self.question.wanted.gold}' that may judge are all of one class "
+                f"({self.own.classes[int(gold[0])]}), which tells nothing of the others. Label rows drawn at random."
+            )
+        if self.weak_model is not None and len(gold) < FEWEST_JUDGES:
+            raise DataError(
+                f"{len(gold)} of the {int(np.isfinite(self.own.gold).sum())} gold rows may fit and judge the supervisor "
+                f"(surpass fit tests on the others); at least {FEWEST_JUDGES} are needed. Label more rows."
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """Return all that is known."""
+        found: dict[str, Any] = {"sources": [], "methods": []}
+        if len(self.judges) >= FEWEST_JUDGES:
+            found = self._measured()
+        question, rows, own = self.question, self.rows, self.own
+        free = self._label_free()
+        same = free["agreement"]
+        differing = dataclasses.replace(same, value=1 - same.value, low=1 - same.high, high=1 - same.low)
+        needed = {f"{gain:g}": rows_to_see(gain, differing, level=question.level) for gain in GAINS}
+        return {
+            "form": 1,
+            "target": own.target,
+            "classes": list(own.classes),
+            "strong": self.strong.label(),
+            "cheap": rows.model.label(),
+            "cheap_is_strong": not self.dear,
+            "labels": labels_told(question.wanted, self.weak_model, question.combine),
+            "asked": self.asked,
+            "use": self._use(found),
+            "columns": {"gold": question.wanted.gold, "weak": list(question.wanted.weak)},
+            "level": question.level,
+            "rows": {
+                "kept": len(own.inputs),
+                "trained_on": int(rows.train.sum()),
+                "could_train": len(self.division.train),
+                "gold": int(np.isfinite(own.gold).sum()),
+                "judges": len(self.judges),
+                "left_for_test": len(self.division.test),
+            },
+            "method_passed_over": name_of(self.passed_over) if self.passed_over else "",
+            "label_free": as_json(free),
+            "differing": as_json({"differing": differing})["differing"],
+            "needed": as_json(needed),
+            **found,
+        }
+
+    def _use(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return the labels and the method to take; a method only where another than soft is clearly better."""
+        columns = self.question.wanted.weak
+        combines = self.taken in get_args(Combine)
+        return {
+            "source": self.taken,
+            "weak": list(columns if combines or self.taken not in columns else [self.taken]),
+            "combine": self.taken if combines else "mean",
+            "method": _clearly_best(found["methods"], "over_soft") or "auto",
+        }
+
+    def _label_free(self) -> dict[str, Estimate]:
+        """Return agreement and misfit of the student and the labels, on rows that it did not see."""
+        weak, student = self.weak[self.taken], self.students[self.taken]
+        held = np.flatnonzero(np.isfinite(weak).all(axis=1) & np.isfinite(student).all(axis=1))
+        if len(held) < 2:
+            raise DataError(
+                "fewer than 2 rows with weak labels could be predicted by models that did not see their text. "
+                "Give more rows."
+            )
+        return without_gold(weak[held], [student[held]], self._groups(held), level=self.question.level)
+
+    def _measured(self) -> dict[str, Any]:
+        """Return what gold labels tell, of the labels that serve best."""
+        compared = self._compared()
+        self.taken = _clearly_best(compared, "over_asked") or self.asked
+        self.judges = judges = self._judges(self.taken)
+        weak, student = self.weak[self.taken], self.students[self.taken]
+        predicted = Predicted(self.rows.gold[judges], self._groups(judges), weak[judges], (student[judges],))
+        found = with_gold(predicted, target=self.own.target, level=self.question.level)
+        half = self._student(share=0.5)
+        alone, gold = self._gold()
+        return {
+            "expected": as_json({name: found[name] for name in METRICS}),
+            "forecast": foretold(
+                self.rows, judges, weak=weak, student=student, half=half, alone=alone,
+                dear=self.dear, level=self.question.level,
+            ),
+            "sources": compared,
+            "methods": self._methods(),
+            "more_rows": self._more_rows(half),
+            "gold_alone": gold,
+        }  # fmt: skip
+
+    def _student(self, **options: Any) -> Values:
+        return self.rows.student(self.sources[self.taken], **options)
+
+    def _groups(self, places: Places) -> tuple[str, ...]:
+        return tuple(self.rows.groups[i] for i in places)
+
+    def _against(
+        self, student: Values, floor: Values, places: Places, *, trials: int = 1
+    ) -> tuple[Estimate, Estimate, Estimate]:
+        """Return accuracies of floor and student, and their difference; that of the best of several trials is widened."""
+        run = Run(self.rows.gold[places], self._groups(places), student[places], floor[places], student[places])
+        one = compare("accuracy", [run], level=self.question.level)
+        wide = compare("accuracy", [run], level=1 - (1 - self.question.level) / trials) if trials > 1 else one
+        return one.floor, one.student, wide.gain
+
+    def _compared(self) -> list[dict[str, Any]]:
+        """Return each source: its own score where it labels, its student's on all judges, and against the asked one's."""
+        told: list[dict[str, Any]] = []
+        for name, labels in self.sources.items():
+            covered = self._judges(name)
+            if len(covered) < FEWEST_JUDGES:
+                problem = f"it labels {len(covered)} of the gold rows that judge, too few"
+                told.append({"name": name, "problem": problem})
+                continue
+            self.tell(None, f"trying the labels of {name}")
+            try:
+                self.students[name] = self.students[name] if name in self.students else self.rows.student(labels)
+            except SurpassError as error:  # of one rater; the others may do
+                told.append({"name": name, "problem": str(error).rstrip(".")})
+                continue
+            floor, _, gain = self._against(self.students[name], self.weak[name], covered)
+            _, score, over = self._against(
+                self.students[name], self.students[self.asked], self.judges, trials=max(1, len(self.sources) - 1)
+            )
+            numbers = {"floor": floor, "student": score, "gain": gain} | ({"over_asked": over} if told else {})
+            told.append({"name": name, "covers": len(covered), **as_json(numbers)})
+        return told
+
+    def _methods(self) -> list[dict[str, Any]]:
+        """Return methods that do with the labels alone, against the student's, where the cheap model can have them."""
+        told = []
+        for name in METHODS if self.question.method == parts.AUTO else ():
+            method = REGISTRIES["method"].get(name)()
+            if not _able(self.rows.model, method, self.own):
+                continue
+            self.tell(None, f"trying method {name}")
+            try:
+                student = self._student(method=method)
+            except SurpassError:  # such as no label that is sure enough
+                continue
+            _, score, over = self._against(student, self.students[self.taken], self.judges, trials=len(METHODS))
+            told.append({"name": name_of(method), **as_json({"student": score, "over_soft": over})})
+        return told
+
+    def _more_rows(self, half: Values) -> dict[str, Any]:
+        """Return students of a quarter, half and all of the rows, and what the last doubling brought."""
+        self.tell(None, "trying fewer rows")
+        values = (self._student(share=SHARES[0]), half, self.students[self.taken])
+        total, tops = int(self.rows.train.sum()), np.column_stack([self._right(one) for one in values])
+        part = Ratios(tops, np.ones_like(tops), self._groups(self.judges))
+        counts = [round(share * total) for share in SHARES]
+        names = [f"{count} rows" for count in counts]
+        scores = ratio_estimates([part], names, bounds=(0.0, 1.0), level=self.question.level)
+        (doubling,) = ratio_estimates([part], names, [[0.0, -1.0, 1.0]], level=self.question.level)
+        points = [{"rows": n, **as_json({"student": one})} for n, one in zip(counts, scores, strict=True)]
+        return {"points": points, **as_json({"doubling": doubling})}
+
+    def _right(self, values: Values) -> Values:
+        """Return whether each judge is right, 0 or 1."""
+        return np.asarray(hard(values[self.judges]) == self.rows.gold[self.judges], dtype=np.float64)
+
+    def _gold(self) -> tuple[Values, dict[str, Any]]:
+        """Return predictions of the model on gold labels alone, and its curve."""
+        self.tell(None, "trying gold labels alone")
+        most = min(int((self.rows.known & (self.rows.folds != fold)).sum()) for fold in range(FOLDS))
+        points, alone = [], self.rows.gold_alone(self.soft, most, 0)
+        for count in sorted({math.ceil(share * most) for share in SHARES[:-1]} - {most}):
+            rights = [self._right(self.rows.gold_alone(self.soft, count, draw)) for draw in range(DRAWS)]
+            points.append((count, np.mean(rights, axis=0)))
+        points.append((most, self._right(alone)))
+        held, student = int(self.rows.known.sum()), self._right(self.students[self.taken])
+        curve = gold_curve(student, points, self._groups(self.judges), held=held, level=self.question.level)
+        shown = [{"gold": n, **as_json({"score": one})} for n, one in zip(curve.counts, curve.scores, strict=True)]
+        ends = as_json({"over_student": curve.over_student, "equals": curve.equals})
+        return alone, {"points": shown, "held": held, **ends}
+
+
+def _clearly_best(compared: list[dict[str, Any]], against: str) -> str:
+    """Return the name of the best of those that are clearly better than what they are held against; empty: none is."""
+    better = [one for one in compared if against in one and outcome(from_json(one[against])) == "win"]
+    return str(max(better, key=lambda one: float(one["student"]["value"]))["name"]) if better else ""
+
+
+def _able(model: Model, method: Method, own: Own) -> bool:
+    """Return whether the cheap model can have the method from labels alone."""
+    try:
+        parts.check(model, method, len(own.classes), some_gold=True, target=own.target)
+    except (IncompatibleError, SpecError):
+        return False
+    return True
