@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -212,8 +213,19 @@ def choose_attention(model: Any, batch: Batch, *, training: bool) -> None:
     """
     ids = batch["input_ids"]
     if ids.device.type == "cpu":
-        plain = ids.shape[1] <= (PLAIN_TRAINING if training else PLAIN_FORWARD)
-        model.config._attn_implementation = "eager" if plain else "sdpa"
+        model.config._attn_implementation = attention(ids.shape[1], training=training)
+
+
+def attention(longest: int, *, training: bool = False) -> str:
+    """Return the attention for rows of so many tokens on the processor."""
+    return "eager" if longest <= (PLAIN_TRAINING if training else PLAIN_FORWARD) else "sdpa"
+
+
+def autocast(backbone: Backbone, *, enabled: bool = True) -> contextlib.AbstractContextManager[Any]:
+    """Return the context in which a model on this backbone runs: matrix products in the spec's precision."""
+    if enabled and backbone.precision == "bf16":
+        return torch.autocast(backbone.device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 class _ReachedError(Exception):
@@ -223,7 +235,6 @@ class _ReachedError(Exception):
         self.states = states
 
 
-@torch.no_grad()
 def hidden(backbone: Backbone, batch: Batch, depth: int) -> Tensor:
     """Return hidden state number `depth`, (b, tokens, width): what layer `depth` reads, 0 being the embeddings.
 
@@ -231,23 +242,40 @@ def hidden(backbone: Backbone, batch: Batch, depth: int) -> Tensor:
     `depth` on are not run: a hook leaves the forward pass there, so the model itself is never changed.
     """
     choose_attention(backbone.model, batch, training=False)
+    with left_at(backbone, depth):
+        return run(backbone, batch, depth)
+
+
+@contextlib.contextmanager
+def left_at(backbone: Backbone, depth: int) -> Iterator[None]:
+    """Let forward passes end before layer `depth`; passes of several threads may run inside."""
+
+    def leave(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        raise _ReachedError(args[0] if args else kwargs["hidden_states"])
+
+    if depth == backbone.layers or backbone.stack is None:
+        yield
+        return
+    hook = backbone.stack[depth].register_forward_pre_hook(leave, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@torch.no_grad()
+def run(backbone: Backbone, batch: Batch, depth: int) -> Tensor:
+    """Return hidden state number `depth` as `hidden` does, inside `left_at` and with the attention that is set."""
     if depth == backbone.layers:
         states: Tensor = backbone.model(**batch).last_hidden_state
         return states
     if backbone.stack is None:
         states = backbone.model(**batch, output_hidden_states=True).hidden_states[depth]
         return states
-
-    def leave(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        raise _ReachedError(args[0] if args else kwargs["hidden_states"])
-
-    hook = backbone.stack[depth].register_forward_pre_hook(leave, with_kwargs=True)
     try:
         backbone.model(**batch)
     except _ReachedError as reached:
         return reached.states
-    finally:
-        hook.remove()
     raise SpecError(
         f"backbone '{backbone.reference}' never ran its layer {depth} of {backbone.layers}; use layer='last'."
     )

@@ -88,7 +88,7 @@ class Classifier(nn.Module):
 
     def hidden(self, batch: Batch, states: Tensor | None) -> Tensor:
         """Return what the body makes of every token, (b, tokens, width); `states`: of the lower layers when known."""
-        with _lower.autocast(self.backbone):
+        with _backbone.autocast(self.backbone):
             if self.upper is not None:
                 self.upper.give(states if states is not None else _backbone.hidden(self.backbone, batch, self.depth))
             _backbone.choose_attention(self.body, batch, training=torch.is_grad_enabled())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from surpass.artifacts import Facts, Inputs
 from surpass.errors import SpecError
-from surpass.models import _backbone
+from surpass.models import _backbone, _lanes
+from surpass.models._backbone import Batch
 from surpass.models.base import TextEncoder
 from surpass.runtime import Runtime
 
@@ -22,10 +25,13 @@ def encode(encoder: TextEncoder, inputs: Inputs, runtime: Runtime) -> tuple[NDAr
     lengths = tokens.lengths
     width = backbone.width * (1 + (encoder.pool == "last+mean"))
     vectors = np.zeros((len(lengths), width), dtype=np.float32)
-    for rows in _backbone.batches(lengths, _backbone.forward_budget(runtime, backbone.device)):
-        batch = tokens.batch(rows, backbone.device)
-        states = _backbone.hidden(backbone, batch, depth)
-        vectors[rows] = _backbone.pool(states, batch["attention_mask"], encoder.pool).cpu().numpy()
+
+    def pooled(rows: Sequence[int], batch: Batch, states: Tensor) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = _backbone.pool(states, batch["attention_mask"], encoder.pool).cpu().numpy()
+        return found
+
+    for rows, part in _lanes.over(backbone, tokens, depth, runtime, pooled):
+        vectors[rows] = part
     return vectors, {
         "truncated": tokens.truncated,
         "tokens": float(lengths.mean()) if len(lengths) else 0.0,

@@ -168,7 +168,7 @@ class LanguageTrainer(_trainer.StepTrainer):
         for part in self.parts(drawn):
             batch, states = self.rows.batch(drawn[part].tolist())
             found = self.model.hidden(batch, states)
-            with _lower.autocast(self.model.backbone):
+            with _backbone.autocast(self.model.backbone):
                 loss = self.step_loss.part(found, batch, count)
             self.accelerator.backward(loss)
             total += loss.detach()

@@ -8,7 +8,6 @@ a result depend on what ran before in the process.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from surpass.models import _backbone
+from surpass.models import _backbone, _lanes
 from surpass.models._backbone import Backbone, Batch, Tokens
 from surpass.runtime import Runtime
 
@@ -75,13 +74,6 @@ class Rows:
         return Rows(self.tokens.take(texts), self.device, states, self.sides)
 
 
-def autocast(backbone: Backbone) -> contextlib.AbstractContextManager[Any]:
-    """Return the context in which a model on this backbone runs: matrix products in the spec's precision."""
-    if backbone.precision == "bf16":
-        return torch.autocast(backbone.device.type, dtype=torch.bfloat16)
-    return contextlib.nullcontext()
-
-
 def prepare(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) -> Rows:
     """Return the rows with the states that layer `depth` reads, from the memo or computed and kept there."""
     itemsize = 2 if backbone.precision == "bf16" else 4
@@ -111,12 +103,13 @@ def _make_room(memo: dict[Any, Any], size: int) -> None:
 
 def _states(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) -> tuple[Tensor, ...]:
     found: list[Tensor | None] = [None] * len(tokens.ids)
-    for rows in _backbone.batches(tokens.lengths, _backbone.forward_budget(runtime, backbone.device)):
-        batch = tokens.batch(rows, backbone.device)
-        with autocast(backbone):
-            states = _backbone.hidden(backbone, batch, depth)
-        for place, i in enumerate(rows):
-            found[i] = states[place, : len(tokens.ids[i])].clone()  # a view would keep the padding alive
+
+    def real(rows: Sequence[int], batch: Batch, states: Tensor) -> list[Tensor]:
+        return [states[place, : len(tokens.ids[i])].clone() for place, i in enumerate(rows)]  # a view keeps the padding
+
+    for rows, states in _lanes.over(backbone, tokens, depth, runtime, real, autocast=True):
+        for i, row in zip(rows, states, strict=True):
+            found[i] = row
     return tuple(row for row in found if row is not None)
 
 
