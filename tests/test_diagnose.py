@@ -7,7 +7,7 @@ import dataclasses
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, NamedTuple
@@ -21,7 +21,15 @@ from click.testing import CliRunner, Result
 from surpass import diagnosing
 from surpass.artifacts import Predictions
 from surpass.cli import main
-from surpass.diagnostics import misfits
+from surpass.diagnostics import (
+    Views,
+    calibration,
+    error_similarity,
+    kernel_gap,
+    kernel_norm,
+    misfits,
+    nearest_dimension,
+)
 from surpass.errors import DataError
 from surpass.folder import recall, remember
 from surpass.methods.soft import Soft
@@ -33,6 +41,8 @@ from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.scoring import results
 from surpass.shelf import Shelf, run_of
+from surpass.stages import Features
+from surpass.stats import Run
 from surpass.store import Store
 from surpass.study import Pair, Study, cells
 from surpass.tasks.base import Example, Generated, Row, Task
@@ -212,6 +222,106 @@ def test_misfit_of_classes_is_that_of_the_function_on_the_same_rows(finished, ro
             expected.append(misfits([one], [LEAST_MISFIT])[0].misfit.value)
     [row] = [row for row in of(rows, "Moods", "misfit") if row.quantity == LEAST_MISFIT]
     assert row.estimate.value == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+class Held(NamedTuple):
+    """What the store holds of one seed, read without the code that is tested."""
+
+    transfer: Any
+    test: Any
+    gold: np.ndarray
+    weak: Predictions
+    student: Predictions
+    ceiling: Predictions
+    features: dict[tuple[str, str], Any]
+
+
+def held(finished: Finished) -> list[Held]:
+    shelf, found = Shelf(finished.store), []
+    for cell in cells(finished.study):
+        if "Moods" not in cell.task.label() or "probe" not in cell.pair.weak.label():
+            continue
+        one, tables = shelf.scored(cell), {}
+        for side, model in (("strong", cell.pair.strong), ("weak", cell.pair.weak)):
+            for part, data in (("transfer", cell.data.training()), ("evaluation", cell.data.evaluation())):
+                tables[side, part] = shelf.get(Features(data=data, part=part, encoder=model.encoder()))
+        weak, student, ceiling = one.supervisor, shelf.get(cell.student), shelf.get(cell.ceiling)
+        test = one.splits.part("test")
+        found.append(Held(one.splits.part("transfer"), test, np.array(test.labels), weak, student, ceiling, tables))
+    return found
+
+
+def value(rows: tuple[DiagnosisRow, ...], diagnostic: str, quantity: str, part: str) -> float:
+    [row] = [row for row in of(rows, "Moods", diagnostic) if (row.quantity, row.part) == (quantity, part)]
+    return row.estimate.value
+
+
+def test_features_are_those_of_the_side_and_the_rows_that_are_said(finished, rows):
+    seeds = held(finished)
+
+    def tables(one: Held, part: str, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(one.features[side, part].on(ids) for side in ("strong", "weak"))
+
+    weak, gold = [], []
+    for one in seeds:
+        strong, supervisor = tables(one, "transfer", one.transfer.ids)
+        weak.append(Views(strong, one.weak.on(one.transfer.ids), one.transfer.groups, supervisor))
+        strong, supervisor = tables(one, "evaluation", one.test.ids)
+        gold.append(Views(strong, np.eye(2)[one.gold.astype(int)], one.test.groups, supervisor))
+    expected = {"weak labels, transfer rows": kernel_gap(weak), "ground truth, test rows": kernel_gap(gold)}
+    assert expected["weak labels, transfer rows"].share.value != pytest.approx(
+        expected["ground truth, test rows"].share.value, rel=0.01
+    )
+    for part, found in expected.items():
+        assert value(rows, "kernel", "gap", part) == pytest.approx(found.gap.value, rel=1e-6)
+        assert value(rows, "kernel", "gap share", part) == pytest.approx(found.share.value, rel=1e-6)
+    first = tables(seeds[0], "transfer", seeds[0].transfer.ids)
+    norm = kernel_norm(*first, seeds[0].transfer.groups)
+    assert value(rows, "kernel", "norm share", "no labels, transfer rows") == pytest.approx(norm.share.value, rel=1e-6)
+    for side, table in zip(("strong", "weak"), first, strict=True):
+        wanted = nearest_dimension(table, seeds[0].transfer.groups).value
+        assert value(rows, "dimension", "nearest", side) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_test_rows_are_those_of_the_role_that_is_said(finished, rows):
+    seeds = held(finished)
+    runs = [
+        Run(one.gold, one.test.groups, *(part.on(one.test.ids) for part in (one.student, one.weak, one.ceiling)))
+        for one in seeds
+    ]
+    assert finished.study.stopping == "last"
+    for first in ("student", "ceiling"):
+        wanted = error_similarity(runs, first=first).kappa.value
+        assert value(rows, "similarity", "similarity", f"{first} and supervisor") == pytest.approx(wanted)
+    for found in calibration(runs)[:2]:
+        part = {"floor": "supervisor", "student": "student"}[found.role]
+        assert value(rows, "calibration", "ece", part) == pytest.approx(found.ece.value)
+        assert value(rows, "calibration", "overconfidence", part) == pytest.approx(found.overconfidence.value)
+    for name, wrong in (("bad", 0), ("good", 1)):
+        shares = [(one.weak.on(one.test.ids).argmax(axis=1) != wrong)[one.gold == wrong].mean() for one in seeds]
+        errors = [(one.student.on(one.test.ids).argmax(axis=1) != wrong)[one.gold == wrong].mean() for one in seeds]
+        assert value(rows, "expansion", "weak_error", name) == pytest.approx(np.mean(shares))
+        assert value(rows, "expansion", "student_error", name) == pytest.approx(np.mean(errors))
+
+
+def test_speed_is_of_right_and_of_wrong_weak_labels(finished, rows):
+    for part, wanted in (("right weak labels", True), ("wrong weak labels", False)):
+        last = []
+        for one in held(finished):
+            weak = one.weak.on(one.test.ids).argmax(axis=1)
+            among = (weak == one.gold) == wanted
+            last.append(one.student.on(one.test.ids)[np.arange(len(weak)), weak][among].mean())
+        assert value(rows, "speed", "last", part) == pytest.approx(np.mean(last))
+
+
+def test_other_rows_have_numbers_of_their_own(finished):
+    """Two supervisors may each leave out other rows, as many of them."""
+    made, _, store = recall(finished.out, finished.store.root)
+    scored = Shelf(store).scored(cells(made.study)[0])
+    one = diagnosing.Evidence(scored, "last", diagnosing.Desk(store))
+    front, back = (one.transfer.take(np.arange(start, start + 60)) for start in (0, 30))
+    assert one.of_rows("strong", front) == one.of_rows("strong", front)
+    assert one.of_rows("strong", front) != one.of_rows("strong", back)
 
 
 def test_a_supervisor_without_features_costs_only_what_needs_them(rows):

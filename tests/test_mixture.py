@@ -186,6 +186,18 @@ def test_a_loss_that_changes_while_training_is_judged_as_at_the_end():
     assert plain.facts["epoch"] == growing.facts["epoch"] == 20
 
 
+class _Turned(Method):
+    """A loss whose first step is the other way round: an epoch judged by it would be the worst."""
+
+    def loss(self, batch, progress):
+        found = super().loss(batch, progress)
+        return found if progress > 0 else 100 - found
+
+
+def test_epochs_are_judged_by_the_loss_of_the_end_not_of_the_start():
+    assert fitted(job(method=_Turned()), heads=2, lr=1e-3, epochs=20).facts["epoch"] == 20
+
+
 def test_rows_count_by_their_weight():
     work, weight = job(), np.where(np.arange(120) % 3, 1.5, 0.0)
     turned = np.where(weight[:, None] > 0, work.targets.values, work.targets.values[:, ::-1])

@@ -220,7 +220,7 @@ def chosen(count: int = 3, *, task: str = "solubility") -> SelectionRow:
             estimate(0.7 + i, 0.1),
             estimate(0.5 + i, 0.1),
             3 * (i == 0),
-            i == 1,
+            (2, 1)[i] if i < 2 else 0,
         )
         for i in range(count)
     )
@@ -235,6 +235,10 @@ def test_the_choice_says_what_it_needs_and_what_it_cost(tmp_path):
     assert "in 2 of 3 choices (one for each seed), the smallest error alone in 1; a random pick would in 1.0" in said
     assert "at random .300 [.200, .400]" in said
     assert "It needs a student of each, and ground truth" in said
+    row = chosen()
+    alike = dataclasses.replace(row, candidates=tuple(one._replace(best=3) for one in row.candidates))
+    said = choosing.section(dataclasses.replace(sample(), selections=(alike,))).blocks[0].text
+    assert "a random pick would in 3.0" in said  # students that are equally good are all best
 
 
 def test_many_choices_are_folded():

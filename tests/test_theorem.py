@@ -36,7 +36,8 @@ from surpass.study import Pair, Study
 from surpass.tasks._relu import drawn, represent
 from surpass.tasks.synthetic import Synthetic
 
-PRECISION = 1e-6  # of the labels' variance
+LEAST = -1e-6  # gain - misfit, on labels whose variance is 1 to 13
+PRECISION = 1e-9  # of the labels' variance: what rounding leaves of an equality
 TASK = Synthetic(tasks=20)
 ROWS = TASK.draw("transfer", 20 * 200, 0)
 
@@ -93,7 +94,7 @@ def test_realizable_gain_is_misfit_on_every_task(drawn_from):
     weak = supervisor(drawn_from)
     found = per_task(weak, projected(TASK.network(), weak))
     slack = found.gain - found.misfit
-    assert (slack >= -PRECISION * found.variance).all()
+    assert (slack >= LEAST).all()
     assert (slack <= PRECISION * (found.variance + found.misfit)).all()  # a subspace: equal, not only at least
 
 
@@ -176,6 +177,6 @@ def test_the_theorem_holds_on_the_artifacts_of_a_study(tmp_path: Path, fresh: bo
         assert (misfit > 0.001 * variance).mean() > 0.5
         if student.model.representation == "target":  # type: ignore[attr-defined]
             assert (epsilon <= 1e-9 * variance).all()
-            assert (slack >= -PRECISION * variance).all()
+            assert (slack >= LEAST).all()
         else:
             assert (slack >= -2 * np.sqrt(misfit * epsilon) - PRECISION * variance).all()

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 from surpass.diagnostics import correlation_dimension, nearest_dimension, shared_dimension
+from surpass.diagnostics._rows import jackknifed
+from surpass.diagnostics.dimension import _by_block, _left
 from surpass.errors import AlignmentError, DataError, SpecError
 
 BOTH = pytest.mark.parametrize("dimension", [correlation_dimension, nearest_dimension])
@@ -33,6 +36,21 @@ def test_known_manifolds_have_their_dimension(dimension, name):
     assert found.value == pytest.approx(true, rel=0.1)
     assert found.low < found.value < found.high
     assert found.high - found.low < 0.35 * true
+
+
+def test_pairs_without_a_block_are_those_of_the_other_rows():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    block, near = np.arange(30) % 4, pdist(x) < 1.0
+    for b in range(4):
+        assert _left(_by_block(near, block), b) == (pdist(x[block != b]) < 1.0).sum()
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error():
+    blocks = np.random.default_rng(0).normal(size=(10, 7)).mean(axis=1)  # of as many rows each
+    without = (blocks.sum() - blocks) / 9
+    found = jackknifed(blocks.mean(), without, groups=70, level=0.95)
+    half = 2.262157 * blocks.std(ddof=1) / np.sqrt(10)
+    assert (found.low, found.high) == pytest.approx((blocks.mean() - half, blocks.mean() + half))
 
 
 @BOTH

@@ -1,5 +1,6 @@
 """The published bounds, and expansion measured on small graphs against loops over rows."""
 
+import dataclasses
 import itertools
 import math
 
@@ -77,6 +78,11 @@ def test_broken_conditions_are_named_with_their_values():
     narrow = two_sided_coverage_bound(c_good=0.16, c_bad=0.98, a=0.11, weak_error=0.12, not_robust=0.01)
     assert not narrow.holds
     assert "2a = 0.22 must be below c_min/c_max = 0.163" in narrow.why
+    below = tight_pseudolabel_bound(c=0.9, a=0.2, weak_error=0.1)  # so few corrections leave no room for this c
+    assert below.value < 0
+    assert not below.holds
+    assert below.why == "the bound is below 0, so no student has these numbers"
+    assert not pseudolabel_bound(c=1, a=0.2, weak_error=0).holds
     vacuous = simple_coverage_bound(c=0.1, a=0.2, weak_error=0.5)
     assert vacuous.why == "1 or more: says nothing"
     for wrong in ({"a": 1.5}, {"weak_error": -0.1}, {"c": math.nan}, {"c": -1}):
@@ -110,6 +116,10 @@ def slow(one, label, k):
         "not_robust": len(shaky(f)) / len(rows),
         "c": min(ratios) if ratios else math.nan,
     }
+
+
+def names(n):
+    return [f"r{i}" for i in range(n)]
 
 
 def sample(seed, n=60, classes=2, skill=0.8, abstains=False):
@@ -167,6 +177,19 @@ def test_a_student_that_follows_the_features_corrects_and_its_bound_is_below_the
         assert line.weak_error.seeds == 2
 
 
+def test_the_condition_counts_rows_that_are_off_the_weak_label_or_not_robust_once():
+    # of 20 rows four are bad, each beside one good; of these pairs the student has (wrong, right) twice, (right, wrong) and
+    # (right, right), and of the twelve far rows ten wrong
+    places = np.array([0, 10, 20, 30, 1, 11, 21, 31, *range(100, 112)], dtype=float)
+    weak, student = np.repeat([1, 0], [4, 16]), np.array([1, 1, 0, 0, 0, 0, 1, 0, *[1] * 10, 0, 0])
+    features = (places + 1000 * np.arange(5)[:, None]).reshape(-1, 1)
+    one = Neighbourhood(np.zeros(100, dtype=int), np.tile(weak, 5), np.tile(student, 5), features, names(100))
+    [found] = expansion([one])
+    assert (found.student_weak_error.value, found.not_robust.value) == pytest.approx((13 / 20, 6 / 20))
+    assert found.why == "away = 0.85 must be at most 1 - q - a = 0.8"
+    assert not found.holds
+
+
 def test_classes_without_wrong_or_right_weak_labels_are_undefined():
     labels = np.array([0, 0, 0, 1, 1, 1])
     one = Neighbourhood(labels, np.array([0, 0, 0, 0, 0, 0]), labels, np.eye(6), list("abcdef"))
@@ -187,5 +210,26 @@ def test_bad_input_is_refused():
         expansion([Neighbourhood(one.labels, one.weak[1:], one.student, one.features, one.groups)])
     with pytest.raises(SpecError, match="k=0"):
         expansion([one], k=0)
+    with pytest.raises(DataError, match="1 names for classes up to number 1"):
+        expansion([one], classes=["only"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"student": np.full((60, 2), np.nan)}, "predictions hold values that are not finite"),
+        ({"weak": np.full(60, np.nan)}, "predictions hold values that are not finite"),
+        ({"labels": np.full(60, np.nan)}, "labels hold values that are not finite"),
+        ({"student": np.linspace(0, 1, 60)}, r"predictions hold 0.01\d* at row 1, which is no class"),
+        ({"labels": np.full(60, 0.5)}, "labels hold 0.5 at row 0, which is no class"),
+        ({"student": np.zeros((60, 2, 2))}, "predictions have shape"),
+        ({"labels": np.zeros((60, 2))}, "labels have shape"),
+        ({"weak": np.full(60, -1)}, "abstains on all 60 rows"),
+        ({"labels": np.full(60, -1)}, "labels hold -1 at row 0"),
+    ],
+)
+def test_what_is_no_class_is_refused(change, said):
+    with pytest.raises((DataError, AlignmentError), match=said):
+        expansion([dataclasses.replace(sample(0), **change)])
     with pytest.raises(DataError, match="no seeds"):
         expansion([])

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surpass.diagnostics import Views, kernel_gap, kernel_norm
+from surpass.diagnostics.kernel import _influences
 from surpass.errors import AlignmentError, DataError, SpecError
 from surpass.methods._projection import projected
 
@@ -107,12 +108,81 @@ def test_jackknife_intervals_cover_the_value_of_many_rows():
     assert hits >= 50
 
 
+def test_intervals_of_the_gap_cover_the_gap_of_many_rows():
+    """Both projections are fitted on the rows, so the interval must hold how they would differ on others."""
+    mix = np.random.default_rng(0).normal(size=(6, 4))
+
+    def view(n, seed):
+        rng = np.random.default_rng(seed)
+        strong = rng.normal(size=(n, 6))
+        labels = strong[:, 0] + strong[:, 1] * strong[:, 2] + rng.normal(size=n)
+        return Views(strong, labels, np.arange(n) % 200, strong @ mix + 2 * rng.normal(size=(n, 4)))
+
+    many, few = 100_000, 200
+    true = kernel_gap([view(many, 1)], classes=False, reg=0.1 * many / few)  # the same ridge
+    hits = np.zeros(2)
+    for seed in range(60):
+        found = kernel_gap([view(few, (2, seed))], classes=False)
+        hits += [
+            found.gap.low <= true.gap.value <= found.gap.high,
+            found.share.low <= true.share.value <= found.share.high,
+        ]
+    assert (hits >= 52).all()
+
+
+@pytest.mark.parametrize("reg", [0.1, 100.0])
+def test_the_interval_of_the_gap_is_the_jackknife_of_the_whole_computation(reg):
+    rng = np.random.default_rng(0)
+    strong = rng.normal(size=(120, 5)) * rng.exponential(size=(120, 1))  # some rows are far out
+    weak = strong[:, :3] + 2 * rng.normal(size=(120, 3))  # at an angle: neither the same directions nor others
+    y = strong[:, 0] + strong[:, 4] + rng.normal(size=120)
+
+    def gap(kept):
+        views = [Views(strong[kept], y[kept], names(len(kept)), weak[kept])]
+        return kernel_gap(views, classes=False, reg=reg * len(kept) / 120).gap
+
+    every = np.arange(120)
+    rest = np.array([gap(np.delete(every, i)).value for i in every])
+    pseudo = 120 * gap(every).value - 119 * rest  # Quenouille's: what each row counts, to 1 / n
+    influence = _influences(strong, weak, y[:, None], reg)[0][:, 0]
+    assert np.abs(influence - pseudo).mean() < 0.06 * pseudo.std()
+    spread = np.sqrt(119 * rest.var())
+    found = gap(every)
+    assert found.high - found.low == pytest.approx(2 * 1.98 * spread, rel=0.1)
+
+
+def test_a_share_is_at_most_one_and_so_is_its_interval():
+    rng = np.random.default_rng(1)
+    strong = rng.normal(size=(8, 5))
+    found = kernel_gap([Views(strong, strong[:, 0], names(8), rng.normal(size=(8, 1)))], classes=False, reg=1e-3)
+    assert 0.5 < found.share.value <= found.share.high <= 1
+
+
+def test_one_column_of_probabilities_is_that_of_the_second_class():
+    strong, weak = tables(60, 6, 4)
+    y = np.random.default_rng(1).uniform(size=60)
+    alone, both = (kernel_gap([Views(strong, labels, names(60), weak)]) for labels in (y, np.stack([1 - y, y], 1)))
+    assert alone.gap.value == pytest.approx(both.gap.value)
+    assert alone.share.value == pytest.approx(both.share.value)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.3, 1 / 3, 0.7, 1.0])
+def test_constant_labels_of_any_value_are_undefined(p):
+    strong, weak = tables(60, 6, 4)
+    for labels, classes in ((np.tile([1 - p, p], (60, 1)), True), (np.full(60, 1000 * p + 0.1), False)):
+        found = kernel_gap([Views(strong, labels, names(60), weak)], classes=classes)
+        assert not found.gap.defined
+        assert "labels are constant in 1 of 1 seeds" in found.share.note
+
+
 def test_groups_are_left_out_together():
     strong, weak = tables(50, 6, 4)
     twice = [np.repeat(x, 2, axis=0) for x in (strong, weak)]
     alone, together = (kernel_norm(*twice, groups=groups, reg=0.2).share for groups in (None, np.repeat(names(50), 2)))
     assert (together.examples, alone.examples) == (50, 100)
     assert together.high - together.low > alone.high - alone.low
+    one = kernel_norm(strong, weak, groups=["a"] * 50).share
+    assert one.note == "needs at least two groups of rows, got 1"
 
 
 def test_bad_tables_are_refused_and_empty_ones_undefined():

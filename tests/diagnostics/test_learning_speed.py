@@ -78,6 +78,11 @@ def test_bad_input_is_refused():
         learning_speed(
             [Training((1, 2), np.asarray(good.watched) * np.nan, good.weak, good.among, good.groups)], ["all"]
         )
+    for wrong in (7.0, -0.5):
+        with pytest.raises(DataError, match=r"readings hold numbers outside \[0, 1\]"):
+            learning_speed(
+                [Training((1, 2), np.full_like(good.watched, wrong), good.weak, good.among, good.groups)], ["all"]
+            )
     with pytest.raises(DataError, match="at least 2 classes"):
         learning_speed([Training((1, 2), np.zeros((2, 5, 1)), np.zeros((5, 1)), good.among, good.groups)], ["all"])
     with pytest.raises(DataError, match="no seeds"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
@@ -123,5 +124,6 @@ class Evidence:
         return self.desk.table(features_of(self.scored, side, part)).on(rows.ids)  # type: ignore[return-value]
 
     def of_rows(self, side: Side, rows: Rows) -> tuple[str, ...]:
-        """Return the name of a model's features on transfer rows, for `Desk.once`."""
-        return key(features_of(self.scored, side, "transfer")), str(len(rows))
+        """Return the name of a model's features on these transfer rows, for `Desk.once`."""
+        known = hashlib.blake2b("\n".join(rows.ids).encode(), digest_size=10).hexdigest()
+        return key(features_of(self.scored, side, "transfer")), known

@@ -96,6 +96,8 @@ def jackknifed(
 
     blocks = len(without)
     how = f"jackknife of {blocks} blocks of rows"
+    if groups < 2:
+        return undefined(f"needs at least two groups of rows, got {groups}", examples=groups, level=level)
     if blocks < 2 or not np.isfinite(without).all():
         return undefined(
             f"needs more rows: it does not exist without each of {blocks} blocks", examples=groups, level=level

@@ -10,7 +10,8 @@ Within one true class: the supervisor labels the rows of S (right: good, wrong: 
 
 Each bound holds for the probabilities that go in; with estimates of these it is an estimate. It is about one class, with
 two classes in mind; with more it stays valid (a student may correct a bad label to a third class, which only lowers the
-left side). The neighbourhood must be symmetric. A bound of 1 or more says nothing.
+left side). The neighbourhood must be symmetric. A bound of 1 or more says nothing; one below 0 says that the numbers
+contradict each other, and does not hold.
 
 Source: Lang, Vijayaraghavan and Sontag 2024 (arXiv 2405.16043), Theorems 4.1 and 4.2 and their sharper forms B.1 to B.3.
 With not_robust = 0, B.1 gives the .050 and .374 of their Table 1; B.2 gives .35 and .34 from the rounded inputs of Table
@@ -27,6 +28,8 @@ import numpy.typing as npt
 
 from surpass.diagnostics._rows import Values
 from surpass.errors import SpecError
+
+_ROUNDING = 1e-9
 
 
 class Bound(NamedTuple):
@@ -201,6 +204,8 @@ def _times(factor: float, top: float, bottom: float) -> float:
 
 def _made(value: float, broken: list[str]) -> Bound:
     found = [text for text in broken if text]
+    if value < -_ROUNDING:
+        found.append("the bound is below 0, so no student has these numbers")
     if not found and value >= 1:
         return Bound(value, True, "1 or more: says nothing")
     return Bound(value, not found, "; ".join(found))

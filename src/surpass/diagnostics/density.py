@@ -21,7 +21,9 @@ compare at equal numbers of rows.
 Undefined, with the reason: fewer than 7 rows, or fewer than 7 that are not hard (no place for a change point); weak labels
 that are all equally sure (0 and 1, or constant); no hard row.
 
-Intervals resample the rows by group and take both thresholds as given.
+Intervals resample the rows by group and take both thresholds as given. Where the groups of rows run into each other the
+thresholds move with the sample, and the intervals are short: of 400 such rows, nominal 95 % covered the mean of such
+densities in 75 %, of the shares of easy and hard rows in 55 and 81 %.
 """
 
 from __future__ import annotations

@@ -120,7 +120,9 @@ def nearest_dimension(
 ) -> Estimate:
     """Return the TwoNN dimension of features (n, d); see the module's text. Rows whose nearest is a copy are left out.
 
-    The interval resamples the rows' log ratios by group and takes their neighbours as given.
+    The interval resamples the rows' log ratios by group and takes their neighbours as given. Rows that are each other's
+    neighbours are alike, so it is short: of 500 normal rows in 2 or 5 dimensions, nominal 95 % covered the mean of such
+    estimates in 83 and 82 %.
 
     Args:
         features: of the rows.

@@ -117,7 +117,8 @@ def expansion(
 
     Raises:
         AlignmentError: other rows in some of the inputs.
-        DataError: no seeds, or features that are not finite.
+        DataError: no seeds, features that are not finite, labels or predictions that are no classes, only abstentions, or
+            fewer names than classes.
         SpecError: k below 1, or a level outside (0, 1).
     """
     check_level(level)
@@ -127,6 +128,8 @@ def expansion(
         raise DataError("there are no seeds; expansion needs at least one. Look for seeds that failed.")
     read = [_read(one) for one in seeds]
     known = sorted({int(label) for rows in read for label in rows.labels})
+    if classes is not None and known[-1] >= len(classes):
+        raise DataError(f"{len(classes)} names for classes up to number {known[-1]}. Name every class, in their order.")
     settings: dict[str, Any] = {"level": level, "resamples": resamples, "seed": seed}
     return [_of_class(label, classes[label] if classes else str(label), read, k, settings) for label in known]
 
@@ -141,19 +144,47 @@ class _Rows:
 
 
 def _read(one: Neighbourhood) -> _Rows:
-    labels = np.asarray(one.labels).astype(np.int64)
+    shape = np.shape(one.labels)
+    if len(shape) != 1:
+        raise AlignmentError(f"labels have shape {shape}; allowed is (n,). Pass one class number per row.")
+    labels = _numbers("labels", np.asarray(one.labels), least=0)
     features = table("strong features", one.features, rows=len(labels))
-    given = [_classes(values, len(labels)) for values in (one.weak, one.student, *one.refits)]
+    given = [
+        _classes(values, len(labels), least=least)
+        for values, least in ((one.weak, -1), *((part, 0) for part in (one.student, *one.refits)))
+    ]
     kept = given[0] >= 0
+    if not kept.any():
+        raise DataError(
+            f"the supervisor abstains on all {len(labels)} rows of a seed, so no weak label can be corrected."
+        )
     groups = names_of(one.groups, len(labels))
     return _Rows(labels[kept], given[0][kept], np.stack(given[1:])[:, kept], features[kept], groups[kept])
 
 
-def _classes(values: npt.ArrayLike, rows: int) -> Classes:
+def _classes(values: npt.ArrayLike, rows: int, *, least: int) -> Classes:
     array = np.asarray(values)
-    if len(array) != rows:
+    if array.ndim not in (1, 2) or len(array) != rows:
         raise AlignmentError(f"predictions have shape {array.shape} for {rows} labels. Join them by row id first.")
-    return hard(array) if array.ndim == 2 else array.astype(np.int64)
+    if array.ndim == 1:
+        return _numbers("predictions", array, least=least)
+    if not np.isfinite(array).all():
+        raise DataError("predictions hold values that are not finite. Look for a fit that diverged.")
+    return hard(array)
+
+
+def _numbers(what: str, values: npt.NDArray[Any], *, least: int) -> Classes:
+    """Return classes as numbers; a probability of one class is none, and must not be cut to 0."""
+    given = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(given).all():
+        raise DataError(f"{what} hold values that are not finite. Look for a fit that diverged.")
+    wrong = np.flatnonzero((given != np.rint(given)) | (given < least))
+    if len(wrong):
+        raise DataError(
+            f"{what} hold {given[wrong[0]]:.3g} at row {wrong[0]}, which is no class. Pass class numbers from {least}, or "
+            "probabilities (n, C)."
+        )
+    return given.astype(np.int64)
 
 
 def _of_class(label: int, name: str, read: Sequence[_Rows], k: int, settings: dict[str, Any]) -> ClassExpansion:

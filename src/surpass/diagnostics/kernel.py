@@ -36,11 +36,12 @@ import numpy.typing as npt
 from surpass.diagnostics._moments import Moments, moments
 from surpass.diagnostics._rows import Groups, Values, check_level, jackknifed, names_of, table, undefined
 from surpass.errors import AlignmentError, DataError, SpecError
-from surpass.methods._projection import LEAST, unexplained
+from surpass.methods._projection import LEAST, projected
 from surpass.stats import Estimate, Ratios, ratio_estimates
 
 REG = 0.1
 FEWEST = 4  # rows
+SAME = 1e-12  # labels that differ by less of the largest are constant: the rest is rounding
 DENSE = 48  # columns from which Lanczos iterations find the largest eigenvalue
 
 
@@ -80,13 +81,19 @@ def kernel_gap(
 ) -> KernelGap:
     """Return ||v||^2 / n and its share of the labels' variance, means over seeds; see the module's text.
 
-    The interval resamples the rows' v_i^2 and takes the two projections as given, which is right when d is well below n.
-    Of more than two classes the columns' squares are added and halved, which for two classes is the square of either.
+    The interval is that of the delta method, since other rows would have other projections: with e = (I - P_w) y and q =
+    P_s v, row i counts in the resamples by its influence
+
+        v_i^2 + 2 (q_i (e_i - v_i) - (P_w q)_i e_i) - what the two ridges take of it,
+
+    whose mean is ||v||^2 / n. It is short where d is not well below n. Of more than two classes the columns' squares are
+    added and halved, which for two classes is the square of either.
 
     Args:
         views: one per seed, with weak features.
         reg: of the projections, as a part of the mean eigenvalue of K.
-        classes: whether labels are probabilities; False for numbers, whose squares are added and not halved.
+        classes: whether labels are probabilities, one column being that of the second of two classes; False for numbers,
+            whose squares are added and not halved.
         level: nominal coverage.
         seed: of the draws.
 
@@ -99,19 +106,38 @@ def kernel_gap(
     parts, constant = [], 0
     for view in views:
         strong, weak, labels = _checked(view)
-        v = unexplained(strong, weak, labels, reg)
-        variance = (labels - labels.mean(axis=0)) ** 2
-        constant += not variance.max() > 0
-        both = [np.asarray(values.sum(axis=1)) / (2 if classes else 1) for values in (v**2, variance)]
-        tops, bottoms = np.column_stack([both[0], both[0]]), np.column_stack([np.ones(len(v)), both[1]])
-        parts.append(Ratios(tops, bottoms, names_of(view.groups, len(v))))
+        constant += not np.ptp(labels, axis=0).max() > SAME * np.abs(labels).max()
+        halves = 2 if classes and labels.shape[1] > 1 else 1
+        gap, variance = (part.sum(axis=1) / halves for part in _influences(strong, weak, labels, reg))
+        tops, bottoms = np.column_stack([gap, gap]), np.column_stack([np.ones(len(gap)), variance])
+        parts.append(Ratios(tops, bottoms, names_of(view.groups, len(gap))))
     found = ratio_estimates(
         parts, ("gap", "share of the labels' variance"), bounds=(0.0, np.inf), level=level, seed=seed
     )
+    found[1] = dataclasses.replace(found[1], high=min(found[1].high, 1.0))
     if constant:
         why = f"the labels are constant in {constant} of {len(views)} seeds, so there is nothing to explain"
         return KernelGap(*(undefined(why, seeds=len(views), level=level) for _ in found))
     return KernelGap(*found)
+
+
+def _influences(strong: Values, weak: Values, labels: Values, reg: float) -> tuple[Values, Values]:
+    """Return each row's influence on ||v||^2 / n (see `kernel_gap`) and the squares of its centred labels, (n, C) each."""
+    y = labels - labels.mean(axis=0)
+    left = y - projected(weak, y, reg)
+    v = projected(strong, left, reg)
+    q = projected(strong, v, reg)
+    back = projected(weak, q, reg)
+    # a ridge is a part of the mean square of the features, so rows far out raise it
+    ridges = _far(strong) * (q * (left - v)).mean(axis=0) - _far(weak) * (back * left).mean(axis=0)
+    return v**2 + 2 * (q * (left - v) - back * left - ridges), y**2
+
+
+def _far(features: Values) -> Values:
+    """Return the squared distance of each row to the mean over its own mean, (n, 1); 1 for constant features."""
+    squares = ((features - features.mean(axis=0)) ** 2).sum(axis=1, keepdims=True)
+    middle = squares.mean()
+    return np.asarray(squares / middle if middle > LEAST else np.ones_like(squares))
 
 
 def kernel_norm(

@@ -19,12 +19,13 @@ from surpass.errors import DataError
 from surpass.stats import RESAMPLES_SLOW, Estimate, Ratios, Run, ratio_estimates
 
 Values = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
 
 
 class Candidate(NamedTuple):
     """One supervisor: error, misfit, error - misfit, and its student's error, as means over seeds.
 
-    `picked` counts the seeds in which the rule takes it, `best` those in which its student is the best.
+    `picked` counts the seeds in which the rule takes it, `best` those in which no student is better than its own.
     """
 
     supervisor: Estimate
@@ -86,16 +87,16 @@ def select(
     names = [f"{what} {i + 1}" for i in range(count) for what in ("misfit", "supervisor", "student")]
     names += ["the picked student", "the student of the best supervisor", "the best student"]
     found = ratio_estimates(parts, names, _contrasts(count), level=level, resamples=resamples, seed=seed)
-    picked, best, hit, hit_error = (np.array(part) for part in zip(*places, strict=True))
+    picked, best, hit, hit_error = (np.array(part) for part in zip(*places, strict=True))  # (k,), best (k, m)
     made = []
     for i in range(count):
         error, misfit, bound, student = found[4 * i : 4 * i + 4]
-        made.append(Candidate(error, misfit, bound, student, int((picked == i).sum()), int((best == i).sum())))
+        made.append(Candidate(error, misfit, bound, student, int((picked == i).sum()), int(best[:, i].sum())))
     return Selection(tuple(made), int(hit.sum()), int(hit_error.sum()), *found[4 * count :])
 
 
-def _part(of_seed: Sequence[Run], loss: str) -> tuple[Ratios, tuple[int, int, bool, bool]]:
-    """Return one seed's columns; which supervisor the rule picks, which is best, and whether rule and error hit a best."""
+def _part(of_seed: Sequence[Run], loss: str) -> tuple[Ratios, tuple[int, Marks, bool, bool]]:
+    """Return one seed's columns; which supervisor the rule picks, which are best, and whether rule and error hit a best."""
     table = [columns(run, loss) for run in of_seed]
     if len({len(held[0]) for held in table}) > 1:
         raise DataError("supervisors are compared on other rows of a seed; give all of them the same rows.")
@@ -104,9 +105,9 @@ def _part(of_seed: Sequence[Run], loss: str) -> tuple[Ratios, tuple[int, int, bo
     tops = np.column_stack(
         [*(column for held in table for column in held), *(table[i][2] for i in (picked, least, best))]
     )
-    enough = student[best] * (1 + 1e-12)  # equal but for rounding is as good
+    equals = student <= student[best] * (1 + 1e-12)  # equal but for rounding is as good
     part = Ratios(tops, np.ones((len(tops), 1)), of_seed[0].groups)
-    return part, (picked, best, bool(student[picked] <= enough), bool(student[least] <= enough))
+    return part, (picked, equals, bool(equals[picked]), bool(equals[least]))
 
 
 def _contrasts(count: int) -> Values:

@@ -89,7 +89,7 @@ def learning_speed(
 
     Raises:
         AlignmentError: other rows or readings in some of the inputs.
-        DataError: no seeds, or probabilities that are not finite.
+        DataError: no seeds, or probabilities that are not finite or outside [0, 1].
         SpecError: a level outside (0, 1).
     """
     check_level(level)
@@ -132,6 +132,8 @@ def _given(one: Training) -> Values:
         )
     if not np.isfinite(watched).all() or not np.isfinite(weak).all():
         raise DataError("readings or weak labels hold values that are not finite. Look for a fit that diverged.")
+    if watched.size and not (watched.min() >= -1e-6 and watched.max() <= 1 + 1e-6):
+        raise DataError("readings hold numbers outside [0, 1]; they must be probabilities. Pass no logits.")
     if (np.diff(steps) <= 0).any():
         raise DataError(f"steps={list(one.steps)} do not ascend. Pass readings in the order of training.")
     return np.asarray(watched[:, np.arange(watched.shape[1]), hard(weak)].T)

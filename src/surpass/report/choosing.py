@@ -37,7 +37,7 @@ def _said(rows: Sequence[SelectionRow]) -> str:
     """Return in a sentence how often rule, error and chance find a best student, over all choices and seeds."""
     choices = sum(row.seeds for row in rows)
     hits, by_error = sum(row.hits for row in rows), sum(row.hits_error for row in rows)
-    chance = sum(row.seeds / len(row.candidates) for row in rows)
+    chance = sum(sum(one.best for one in row.candidates) / len(row.candidates) for row in rows)
     found = (
         f"The rule picks the supervisor of the best student in {hits} of {text.count(choices, 'choice')} (one for each "
         f"seed), the smallest error alone in {by_error}; a random pick would in {chance:.1f} on average."

@@ -240,7 +240,7 @@ def _fits(clouds: Iterable[Cloud], level: float) -> Table:
     lines = tuple((Cell(text.count(len(cloud.points), cloud.unit)), *map(told, cloud.fit)) for cloud in held)
     groups = tuple((cloud.task, "" if cloud.unit == "comparison" else cloud.about) for cloud in held)
     caption = (
-        f"Gain against misfit; {text.percent(level)} intervals from a bootstrap over the points, too narrow where points "
+        f"Gain against misfit; {text.percent(level)} intervals over the points, too narrow where points "
         "share rows or supervisors"
     )
     return Table(caption, ("Points", "Correlation", "Slope", "Mean of gain − misfit"), lines, True, 1, groups)

@@ -29,8 +29,8 @@ class Synthetic(Task):
 
     Each task is a domain, whose number stands before the 8 inputs, and every split has as many rows of each (one more where
     it does not divide): 200,000 weak rows are 2,000 of each of 100 tasks. Test rows of a task are one group, so that
-    intervals of means over all tasks take the tasks as drawn; a domain alone then has no interval. Training rows are their
-    own groups.
+    intervals of means over all tasks take the tasks as drawn; a domain alone is resampled by its rows. Training rows are
+    their own groups.
 
     What networks learn their representation from is `lessons`: other tasks on h*, with their true heads.
 
