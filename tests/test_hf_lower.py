@@ -66,3 +66,40 @@ def test_result_does_not_depend_on_what_ran_before(llama):
     other = dataclasses.replace(work, inputs=take(work.inputs, np.arange(20)), targets=work.targets.take(np.arange(20)))
     model.fit(other, runtime).predict(work.inputs)
     assert np.array_equal(model.fit(work, runtime).watched, model.fit(work, Runtime()).watched)
+
+
+def _counting(backbone):
+    ran: list[int] = []
+    backbone.stack[0].register_forward_hook(lambda *call: ran.append(len(call[2][0])))
+    return ran
+
+
+def test_announced_rows_run_once_for_fits_on_parts_of_them(llama):
+    runtime, model = Runtime(), tiny.hf(llama, tune="lora", layers=1, precision="fp32")
+    inputs, _ = tiny.texts(60)
+    work = tiny.work(40)
+    plain = model.fit(work, Runtime())
+    model.warm((*inputs, *work.inputs, *work.watch), runtime)
+    backbone = _backbone.load(llama, "", "fp32", runtime)
+    ran = _counting(backbone)
+    found = model.fit(work, runtime)
+    assert found.predict(inputs) == pytest.approx(plain.predict(inputs), abs=1e-5)
+    assert len(ran) <= 3  # whether the lower layers can be skipped is tried on two rows
+    assert not any(name[0] == "lower" for name in runtime.memo)
+    assert len(found.predict(("a row that was not announced",))) == 1
+    assert len(ran) > 0
+
+
+def test_a_new_announcement_takes_the_place_of_the_old_one(llama):
+    runtime, model = Runtime(), tiny.hf(llama, tune="lora", layers=1, precision="fp32")
+    backbone = _backbone.load(llama, "", "fp32", runtime)
+    first, second = (tiny.texts(30, seed=seed)[0] for seed in (1, 2))
+    model.warm(first, runtime)
+    ran = _counting(backbone)
+    model.warm(first, runtime)
+    assert len(ran) <= 3
+    model.warm(second, runtime)
+    (name,) = [name for name in runtime.memo if name[0] == "warm"]
+    tokens = _backbone.tokenize(backbone, first, 64)
+    assert runtime.memo[name].of(_backbone.tokenize(backbone, second, 64)) is not None
+    assert runtime.memo[name].of(tokens) is None

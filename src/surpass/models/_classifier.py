@@ -82,8 +82,8 @@ class Classifier(nn.Module):
             inputs = (*first, *second)
         tokens = _backbone.tokenize(self.backbone, inputs, self.shape.max_length)
         found = Rows(tokens, self.backbone.device)
-        if keep and self.skips:
-            found = _lower.prepare(self.backbone, tokens, self.depth, runtime)
+        if self.skips:
+            found = _lower.prepare(self.backbone, tokens, self.depth, runtime, keep=keep)
         return dataclasses.replace(found, sides=1 + self.shape.preference)
 
     def hidden(self, batch: Batch, states: Tensor | None) -> Tensor:
@@ -153,6 +153,13 @@ class Classifier(nn.Module):
                 setattr(whole.get_submodule(parent), last, value)
         whole.save_pretrained(str(folder))
         self.backbone.tokenizer.save_pretrained(str(folder))
+
+
+def warm(backbone: Backbone, shape: Shape, inputs: Inputs, runtime: Runtime) -> None:
+    """Keep the states of the frozen lower layers of all texts in `inputs`, rows or pairs of candidates."""
+    depth = _depth(backbone, shape)
+    if _lower.can_skip(backbone, depth):
+        _lower.warm(backbone, _backbone.tokenize(backbone, inputs, shape.max_length), depth, runtime)
 
 
 def _depth(backbone: Backbone, shape: Shape) -> int:

@@ -3,7 +3,8 @@
 When only the top layers train, everything below them gives the same numbers in every epoch, at every reading and in every
 other fit over the same rows. The states are kept in the runtime's memo by the whole block of rows they were computed
 with, never row by row: a bf16 product rounds by the shape of its batch, so a row taken from another fit's block would make
-a result depend on what ran before in the process.
+a result depend on what ran before in the process. Whoever knows all rows beforehand announces them by `warm`: then that
+block serves every fit on some of them.
 """
 
 from __future__ import annotations
@@ -74,11 +75,15 @@ class Rows:
         return Rows(self.tokens.take(texts), self.device, states, self.sides)
 
 
-def prepare(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) -> Rows:
-    """Return the rows with the states that layer `depth` reads, from the memo or computed and kept there."""
-    itemsize = 2 if backbone.precision == "bf16" else 4
-    size = int(tokens.lengths.sum()) * backbone.width * itemsize
+def prepare(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime, *, keep: bool = True) -> Rows:
+    """Return the rows with the states that layer `depth` reads: from the memo, or computed and kept there if `keep`."""
+    size = _size(backbone, tokens)
     if depth == 0 or size > KEPT_BYTES or not tokens.ids:
+        return Rows(tokens, backbone.device)
+    known: Warm | None = runtime.memo.get(("warm", backbone.key, depth))
+    if known is not None and (held := known.of(tokens)) is not None:
+        return Rows(tokens, backbone.device, held)
+    if not keep:
         return Rows(tokens, backbone.device)
     content = hashlib.sha256(repr((tokens.ids, tokens.types)).encode()).hexdigest()
     key = ("lower", backbone.key, depth, content)
@@ -89,6 +94,38 @@ def prepare(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) ->
         states = _states(backbone, tokens, depth, runtime)
     memo[key] = states  # the newest stands last
     return Rows(tokens, backbone.device, states)
+
+
+class Warm:
+    """States of one block of rows that was announced before any fit, so that it is the same block whatever runs then."""
+
+    def __init__(self, tokens: Tokens, states: tuple[Tensor, ...]) -> None:
+        """Take the states, (tokens, width), of each row."""
+        self.states = dict(zip(_texts(tokens), states, strict=True))
+
+    def of(self, tokens: Tokens) -> tuple[Tensor, ...] | None:
+        """Return the states of these rows; None unless all are here."""
+        found = [self.states.get(text) for text in _texts(tokens)]
+        return None if any(state is None for state in found) else tuple(state for state in found if state is not None)
+
+
+def warm(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime) -> None:
+    """Keep the states of a block of rows, in place of an older block, for all fits on some of them, if they fit the bound."""
+    name, memo = ("warm", backbone.key, depth), runtime.memo
+    if name in memo and list(memo[name].states) == list(dict.fromkeys(_texts(tokens))):
+        return
+    memo.pop(name, None)
+    if tokens.ids and _size(backbone, tokens) <= KEPT_BYTES:
+        memo[name] = Warm(tokens, _states(backbone, tokens, depth, runtime))
+
+
+def _size(backbone: Backbone, tokens: Tokens) -> int:
+    return int(tokens.lengths.sum()) * backbone.width * (2 if backbone.precision == "bf16" else 4)
+
+
+def _texts(tokens: Tokens) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    types = tokens.types or ((),) * len(tokens.ids)
+    return [(tuple(ids), tuple(kinds)) for ids, kinds in zip(tokens.ids, types, strict=True)]
 
 
 def _make_room(memo: dict[Any, Any], size: int) -> None:

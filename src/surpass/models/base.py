@@ -184,6 +184,9 @@ class Model(Spec):
         """Return the model whose predictions are this one's before any training (zero-shot), or None."""
         return None
 
+    def warm(self, inputs: Inputs, runtime: Runtime) -> None:
+        """Keep in the runtime's memo what fits on any of these rows share; nothing unless a family has such a thing."""
+
     def fit(self, work: Work, runtime: Runtime) -> Fitted:
         """Return the model fitted to `work.targets`. A loss that is not a number raises StageError with step and rate."""
         raise NotImplementedError

@@ -161,6 +161,15 @@ class HF(Model):
         """Return the backbone's short name, how it is tuned, and the options that are not the defaults."""
         return backbone_label(self, self.tune)
 
+    def warm(self, inputs: Inputs, runtime: Runtime) -> None:
+        """Keep the states of the frozen lower layers, from which every fit on some of these rows takes its own."""
+        from surpass.models import _backbone, _classifier
+
+        if self.layers is None or isinstance(inputs, np.ndarray):
+            return
+        backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime)
+        _classifier.warm(backbone, self._shape(1), inputs, runtime)
+
     def fit(self, work: Work, runtime: Runtime) -> Finetuned:
         """Return the finetuned model; see `Model.fit`."""
         from surpass.models import _backbone, _classifier, _trainer
@@ -232,7 +241,7 @@ class Finetuned:
     """A finetuned model.
 
     Predictions of the watched rows at the end of training are kept, and so is what the frozen layers made of the rows it
-    was trained on: neither is computed again. Other fits' states are not asked for: see `_lower`.
+    was trained on: neither is computed again. Other fits' states are asked for only where rows were announced by `warm`.
     """
 
     model: Any  # a torch module, whose type would import torch here

@@ -134,6 +134,7 @@ class Pool:
         encoder, reads = model.encoder(), model.reads_features or method.solves
         wants = encoder is not None and (reads or "features" in method.needs)
         table = self.table(encoder) if wants and encoder is not None else None
+        model.warm(self._texts(), self.runtime)
         job = Job.of(spec, splits, {"labels": [labels]}, table)
         fitted = job.fit(self.runtime)
         return Student(
@@ -146,6 +147,13 @@ class Pool:
             runtime=self.runtime,
             pairs=self.target == "preference",
         )
+
+    def _texts(self) -> Inputs:
+        """Return the inputs, the candidates of pairs one after another."""
+        if self.target != "preference" or isinstance(self.inputs, np.ndarray):
+            return self.inputs
+        first, second = candidates(self.inputs)
+        return (*first, *second)
 
     def predict(self, student: Student, rows: Places) -> Values:
         """Return probabilities (k, C) of rows of this pool, from features that are known where there are any."""
