@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from surpass import work
 from surpass.cli import main
 from surpass.cli.advise import is_study, next_step
-from surpass.errors import DataError
+from surpass.errors import DataError, StageError
 from surpass.own.advising import Question
 from surpass.own.reading import Wanted
+from surpass.study import describe
 
 sys.path.insert(0, str(Path(__file__).parent / "own"))
 import reviews
@@ -99,6 +101,59 @@ def test_a_study_is_advised_on_for_each_pair(tmp_path):
     assert facts["pairs"][0]["verdict"]["answer"] in ("yes", "no", "unknown")
 
 
+TRIAL = """
+name: small
+tasks: [toy, {task: toy, noise: 0.1}]
+data: {n_weak: 60, n_transfer: 100, n_val: 0, n_test: 50}
+pairs:
+  - {weak: {model: sklearn, params: {C: 0.01}}, strong: {model: sklearn}}
+seeds: 1
+"""
+
+
+@pytest.mark.parametrize("broken", [(), ("toy(noise=0.1)",), ("toy",)])
+def test_a_trial_ends_as_a_run_does(tmp_path, monkeypatch, broken):
+    """A stage that failed is told by name, with the exit code of `surpass run`; no record is kept but the trial's own."""
+    real = work.compute
+
+    def compute(spec, inputs, runtime):
+        what = describe(spec)
+        if spec.kind == "fit" and "student" in what and what.startswith(broken):
+            raise StageError("its loss is no number.")
+        return real(spec, inputs, runtime)
+
+    monkeypatch.setattr(work, "compute", compute)
+    study, out = tmp_path / "study.yaml", tmp_path / "out"
+    study.write_text(TRIAL, encoding="utf-8")
+    found = run(study, "--store", tmp_path / "store", "--trial", "--out", out, "--threads", 1)
+    assert found.exit_code == bool(broken), found.output
+    assert "Traceback" not in found.output
+    assert ("Failed: toy" in found.stderr) == bool(broken)
+    assert (out / "record.json").is_file() == (broken != ("toy",))
+    assert "done: toy, seed 0" in found.stderr or broken == ("toy",)
+
+
+def test_a_table_that_is_stopped_keeps_nothing_and_says_so(table, monkeypatch):
+    def stop(question, tell):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("surpass.own.advising.advise", stop)
+    found = run(table, "--text", "text", "--weak-label", "v1", "--strong", "tfidf")
+    assert found.exit_code == 130
+    assert "stopped. Nothing was written." in found.stderr
+    assert "kept" not in found.stderr
+
+
+def test_a_diagnosis_that_is_stopped_wrote_nothing_and_says_so(tmp_path, monkeypatch):
+    def stop(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("surpass.folder.recall", stop)
+    found = CliRunner().invoke(main, ["diagnose", str(tmp_path)])
+    assert found.exit_code == 130
+    assert "stopped. Nothing was written." in found.stderr
+
+
 def test_what_is_a_study_and_what_a_table(tmp_path):
     assert all(is_study(name) for name in ("demo", "study.yaml", "deep/study.yml", "recipe.py:make"))
     for name in ("reviews.csv", "a.jsonl.gz", "b.parquet", "hub:org/name@main:config/train"):
@@ -114,7 +169,9 @@ def test_what_is_a_study_and_what_a_table(tmp_path):
         (("notes.txt",), "neither a study"),
         (("gone.csv", "--text", "t", "--weak-label", "v", "--strong", "tfidf"), "is not there"),
         (("demo", "--text", "t"), "--text is about a table"),
-        (("demo", "--write-record"), "--trial too"),
+        (("demo", "--out", "x"), "--out: of use to a trial alone"),
+        (("demo", "--out", "x", "--jobs", 2), "--jobs and --out: of use to a trial alone"),
+        (("demo", "--trial", "--level", 0.8), "leave out --level"),
         (("TABLE", "--text", "text", "--weak-label", "v1", "--strong", "tfidf", "--trial"), "--trial is about a study"),
         (("TABLE", "--text", "text", "--weak-label", "v1"), "--strong"),
         (("TABLE", "--strong", "tfidf", "--weak-label", "v1"), "--text"),

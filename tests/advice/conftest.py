@@ -50,11 +50,11 @@ def table(tmp_path):
         path = tmp_path / name
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["text", "label", "part"])
+            writer.writerow(["text", "label", "part", "group"])
             for i, row in enumerate(Toy(rows=rows)._make()):
                 part, label = ("test" if i % 3 == 0 else "train"), row["pleasant"]
                 flipped = (i // 3) % 2 if garbage and part == "test" else label
-                writer.writerow([f"{row['text']} {i}", ("no", "yes")[flipped], part])
+                writer.writerow([f"{row['text']} {i}", ("no", "yes")[flipped], part, i // 3])
         return path
 
     return write

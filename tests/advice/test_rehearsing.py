@@ -9,7 +9,7 @@ import pytest
 
 from surpass.advice.evidence import evidence
 from surpass.advice.rehearsing import FOLDS, Ground, Part, stands_in
-from surpass.errors import DataError, IncompatibleError
+from surpass.errors import DataError, IncompatibleError, StageError
 from surpass.methods.soft import Soft
 from surpass.models.hf import HF
 from surpass.models.probe import Probe
@@ -17,8 +17,8 @@ from surpass.route import Route
 from surpass.spec import key
 from surpass.splits import Data
 from surpass.stages import Fit, label_stage
+from surpass.store import Store
 from surpass.study import cells
-from surpass.tasks.file import File
 
 SOFT = Route(method=Soft())
 
@@ -40,6 +40,21 @@ def test_a_fold_is_judged_by_models_that_never_saw_it(study, store, runtime):
         assert not taught & judged
         assert test.names() == ("test",)
     assert sorted(i for fold in range(FOLDS) for i in ground.rows_of(fold)) == list(range(60))
+
+
+def test_no_row_teaches_a_fold_that_judges_its_group(study, store, runtime, table, monkeypatch):
+    """Rows beyond those that judge train in every fold, but not those that belong with a judge."""
+    from surpass.advice import rehearsing
+
+    monkeypatch.setattr(rehearsing, "MOST_JUDGES", 40)
+    path = str(table("grouped.csv"))
+    one = study(tasks=[{"task": "file", "path": path, "part": "part", "group": "group"}])
+    ground = _part(one, store, runtime).ground
+    assert 40 <= (ground.fold >= 0).sum() < 60
+    assert (ground.fold < 0).any()
+    for fold in range(FOLDS):
+        taught = set(ground.artifact(ground.data, fold).part("weak").groups)
+        assert not taught & set(ground.artifact(ground.data.evaluation(), fold).rows.groups)
 
 
 def test_the_rehearsal_is_the_study_with_other_rows(study, store, runtime):
@@ -71,6 +86,29 @@ def test_garbage_in_test_labels_changes_no_advice(study, store, runtime, table):
     assert (found[0].floor == found[1].floor).all()
     assert (found[0].student == found[1].student).all()
     assert evidence(found[0]).gain == evidence(found[1]).gain
+
+
+def test_only_rows_of_the_supervisor_lend_their_ground_truth(study, store, runtime, monkeypatch):
+    """Garbage for ground truth of every other row, `transfer`, `val` and `test`, changes no prediction; of `weak` it does."""
+    from surpass import computing
+
+    real = computing.make_splits
+    told = []
+    for part in ((), ("transfer", "val", "test"), ("weak",)):
+
+        def spoilt(data, part=part):
+            made = real(data)
+            wrong = np.isin(made.split, part)
+            labels = np.where(wrong, 1 - made.rows.labels, made.rows.labels)
+            return dataclasses.replace(made, rows=dataclasses.replace(made.rows, labels=labels))
+
+        monkeypatch.setattr(computing, "make_splits", spoilt)
+        sizes = {"n_weak": 60, "n_transfer": 200, "n_val": 40, "n_test": 100}
+        fresh = Store.open(store.root.parent / f"store-{'-'.join(part)}")
+        found = _part(study(data=sizes), fresh, runtime).rehearse(SOFT)
+        told.append({name: value for name, value in vars(found).items() if name != "labels"})
+    assert all(np.array_equal(told[0][name], told[1][name]) for name in told[0])
+    assert not np.array_equal(told[0]["student"], told[2]["student"])
 
 
 def test_only_training_rows_are_ever_made(study, store, runtime, monkeypatch):
@@ -118,8 +156,8 @@ def test_heads_solved_together_are_those_solved_alone(study, store, runtime, tin
 
 
 def test_a_probe_stands_in_for_what_is_finetuned():
-    probe, dear = stands_in(HF(backbone="path:some/model", max_length=64, digest="d"))
-    assert dear
+    probe, finetuned = stands_in(HF(backbone="path:some/model", max_length=64, digest="d"))
+    assert finetuned
     assert isinstance(probe, Probe)
     assert (probe.backbone, probe.max_length, probe.digest) == ("path:some/model", 64, "d")
     assert stands_in(probe) == (probe, False)
@@ -137,7 +175,6 @@ def test_too_few_rows_with_ground_truth_are_an_error(study, store, runtime):
 def test_labels_that_leave_out_the_weak_rows_cannot_be_judged(study, store, runtime, table, tmp_path):
     path = table("rows.csv")
     labels = tmp_path / "labels.csv"
-    task = File(path=str(path), part="part")
     made = _part(study(tasks=[{"task": "file", "path": str(path), "part": "part"}]), store, runtime).ground
     rows = made.splits.part("transfer")
     lines = [f'"{text}",{"no" if i % 3 else "yes"}' for i, text in enumerate(rows.inputs)]
@@ -146,7 +183,14 @@ def test_labels_that_leave_out_the_weak_rows_cannot_be_judged(study, store, runt
     part = _part(study(weak=weak, tasks=[{"task": "file", "path": str(path), "part": "part"}]), store, runtime)
     with pytest.raises(IncompatibleError, match="weak"):
         part.rehearse(SOFT)
-    assert task.part == "part"
+
+
+def test_a_supervisor_may_be_the_model_of_the_student(study, store, runtime):
+    """Then what is fitted to ground truth is the supervisor itself, and gains nothing on it."""
+    words = {"model": "sklearn", "features": "tfidf", "ngrams": 1}
+    found = _part(study(weak=words, strong=words), store, runtime).rehearse(SOFT)
+    assert (found.gold == found.floor).all()
+    assert (found.gold_away == found.weak_labels).all()
 
 
 def test_parts_of_a_ground_are_fits_of_the_study(study, store, runtime):
@@ -154,3 +198,21 @@ def test_parts_of_a_ground_are_fits_of_the_study(study, store, runtime):
     cell = cells(study().resolve())[0]
     assert dataclasses.replace(part.student(SOFT), data=cell.data, labels=cell.student.labels) == cell.student
     assert isinstance(part.labels, Fit)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(ValueError("one class"), True), (StageError("no rows"), True), (KeyError("bug"), False)]
+)
+def test_only_what_a_fold_may_lack_is_told_and_a_bug_is_a_bug(study, store, runtime, monkeypatch, error, told):
+    part = _part(study(), store, runtime)
+    ground = part.ground
+
+    def fail(stage, fold):
+        raise error
+
+    monkeypatch.setattr(ground, "artifact", fail)
+    if not told:
+        with pytest.raises(KeyError):
+            ground.judged([part.gold()] * FOLDS)
+        return
+    assert ground.judged([part.gold()] * FOLDS).problem == str(error)

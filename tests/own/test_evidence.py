@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from surpass.diagnostics.misfit import misfit_rows
 from surpass.errors import DataError
+from surpass.own.card import ROLES
 from surpass.own.evidence import MOST_TEST, Predicted, as_json, divide, from_json, with_gold, without_gold
 
 EVERY = np.ones(1000, dtype=bool)
@@ -138,10 +140,28 @@ def test_what_weak_labels_say_without_gold():
     found = without_gold(weak, [student], ["a", "b", "c", "d"])
     assert found["agreement"].value == 0.5
     assert found["confident_disagreement"].value == 0.5  # one of the two that are sure
-    assert found["misfit_squared"].value == pytest.approx(((student - weak) ** 2).mean())
+    assert found["misfit_brier"].value == pytest.approx(((student - weak)[:, 1] ** 2).mean())  # as the metric brier
     kl = [-math.log(0.9), 0.95 * math.log(0.95 / 0.2) + 0.05 * math.log(0.05 / 0.8)]
     kl += [0.6 * math.log(0.6 / 0.2) + 0.4 * math.log(0.4 / 0.8), 0.0]
-    assert found["misfit_kl"].value == pytest.approx(sum(kl) / 4)
+    assert found["misfit_forward_kl"].value == pytest.approx(sum(kl) / 4)
+    reverse = found["misfit_reverse_kl"]  # the first label says 0 where the student does not
+    assert not reverse.defined
+    assert "no end on 1 of 4 rows" in reverse.note
+    soft = without_gold(weak[1:], [student[1:]], ["b", "c", "d"])["misfit_reverse_kl"]
+    kl = [
+        0.2 * math.log(0.2 / 0.95) + 0.8 * math.log(0.8 / 0.05),
+        0.2 * math.log(0.2 / 0.6) + 0.8 * math.log(0.8 / 0.4),
+        0,
+    ]
+    assert soft.value == pytest.approx(sum(kl) / 3)
+
+
+@pytest.mark.parametrize("loss", ["reverse_kl", "forward_kl", "brier"])
+def test_misfit_is_that_of_the_diagnostics(loss):
+    rng = np.random.default_rng(0)
+    weak, student = rng.dirichlet([1, 1, 1], 50), rng.dirichlet([1, 1, 1], 50)
+    found = without_gold(weak, [student], [str(i) for i in range(50)])
+    assert found[f"misfit_{loss}"].value == pytest.approx(misfit_rows(student, weak, loss=loss).mean())
 
 
 def test_estimates_survive_json_also_undefined_ones(roles):
@@ -150,3 +170,9 @@ def test_estimates_survive_json_also_undefined_ones(roles):
     again = from_json(as_json(found)["confident_disagreement"])
     assert str(again) == str(found["confident_disagreement"])
     assert from_json(as_json(found)["agreement"]) == found["agreement"]
+
+
+def test_misfits_of_older_folders_are_still_read():
+    """Their KL was that of the labels from the student, and is called so."""
+    assert ROLES["misfit_kl"] == ROLES["misfit_forward_kl"]
+    assert {"misfit_squared", "misfit_reverse_kl", "misfit_brier"} <= ROLES.keys()

@@ -100,7 +100,7 @@ def test_an_agreement_is_no_more_than_one(tmp_path):
     assert found["agreement"]["value"] < 1
     assert found["agreement"]["high"] == 1  # of so few rows it would reach beyond
     assert found["confident_disagreement"]["high"] <= 1
-    assert found["misfit_squared"]["high"] <= 1
+    assert found["misfit_brier"]["high"] <= 1
 
 
 def test_more_gold_than_there_are_is_told(tmp_path):
@@ -129,10 +129,10 @@ def test_the_names_of_the_estimates_are_shown_however_narrow_the_terminal(tmp_pa
     assert not any("…" in line for line in lines)
 
 
-def test_the_two_kinds_of_misfit_are_told_apart(tmp_path):
+def test_the_kinds_of_misfit_are_told_apart(tmp_path):
     text = told(tmp_path, reviews.rows(120), "--weak-label", "v1", code=0)
-    assert "misfit (mean squared difference)" in text
-    assert "misfit (KL divergence, nats)" in text
+    for kind in ("KL(student || labels), nats", "KL(labels || student), nats", "Brier"):
+        assert f"misfit ({kind})" in text
 
 
 @pytest.mark.parametrize(

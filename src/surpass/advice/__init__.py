@@ -2,7 +2,7 @@
 
 from surpass.advice.advising import Advice, StudyAdvice, advise_study
 from surpass.advice.deciding import Verdict, verdict
-from surpass.advice.evidence import LEVEL, Evidence, Rehearsal, evidence, labels_needed
+from surpass.advice.evidence import LEVEL, Evidence, Rehearsal, evidence
 from surpass.advice.forecasting import Forecast, forecast
 from surpass.advice.tracking import TrackRecord, track_record
 from surpass.advice.trial import TrialResult, run_trial
@@ -20,7 +20,6 @@ __all__ = [
     "advise_study",
     "evidence",
     "forecast",
-    "labels_needed",
     "run_trial",
     "track_record",
     "verdict",

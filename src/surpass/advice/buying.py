@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +21,26 @@ FARTHEST = 10
 """A curve is not followed beyond so many times the gold labels that there are."""
 
 
+class GoldPoint(NamedTuple):
+    """So many gold labels, and the score of the model on them alone."""
+
+    gold: int
+    score: Estimate
+
+
 @dataclasses.dataclass(frozen=True)
 class GoldCurve:
     """The strong model on gold labels alone, against the student of weak labels.
 
     Attributes:
-        counts: gold labels of each point, ascending.
-        scores: accuracy at each.
-        over_student: accuracy at the last minus that of the student.
-        equals: gold labels at which gold alone has the student's accuracy; not defined where that cannot be told.
+        points: by ascending gold labels.
+        held: gold labels that there are.
+        over_student: score at the last point minus that of the student.
+        equals: gold labels at which gold alone has the student's score, at least 1; not defined where that cannot be told.
     """
 
-    counts: tuple[int, ...]
-    scores: tuple[Estimate, ...]
+    points: tuple[GoldPoint, ...]
+    held: int
     over_student: Estimate
     equals: Estimate
 
@@ -89,7 +97,8 @@ def gold_curve(
     contrasts = np.eye(len(names))[1:]
     scores = ratio_estimates([part], names, contrasts, bounds=(0.0, 1.0), level=level)
     (over,) = ratio_estimates([part], names, [np.r_[-1.0, np.zeros(len(counts) - 1), 1.0]], level=level)
-    return GoldCurve(counts, tuple(scores), over, _equal(part, counts, over, held))
+    told = tuple(map(GoldPoint, counts, scores))
+    return GoldCurve(told, held, over, _equal(part, counts, over, held))
 
 
 def _equal(part: Ratios, counts: Sequence[int], over: Estimate, held: int) -> Estimate:
@@ -112,7 +121,7 @@ def _equal(part: Ratios, counts: Sequence[int], over: Estimate, held: int) -> Es
 
 
 def _crossing(errors: Values, counts: Sequence[int], floor: float) -> NDArray[np.float64]:
-    """Return where the curves of the errors (r, 1 + q) at the counts meet the error of the first column, (r,)."""
+    """Return where the curves of the errors (r, 1 + q) at the counts meet the error of the first column, (r,): 1 or more."""
     logs = np.log(errors.clip(min=floor))
     x = np.log(np.asarray(counts, dtype=np.float64))
     x0, y0 = x.mean(), logs[:, 1:].mean(axis=1)
@@ -120,4 +129,4 @@ def _crossing(errors: Values, counts: Sequence[int], floor: float) -> NDArray[np
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         found = np.exp(x0 + (logs[:, 0] - y0) / slope)
     flat = slope >= 0  # more labels do not lower the error: as good already, or never
-    return np.asarray(np.where(flat, np.where(logs[:, 0] >= logs[:, -1], counts[-1], np.inf), found))
+    return np.maximum(np.where(flat, np.where(logs[:, 0] >= logs[:, -1], counts[-1], np.inf), found), 1.0)

@@ -1,29 +1,54 @@
-"""Which of several supervisors: the one whose student is expected to score best."""
+"""What to take: which of several supervisors, and which methods are tried beside soft."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from surpass.advice.deciding import clearly_better, differences
+from surpass.artifacts import Values
+from surpass.methods.base import FROM_LABELS, Method
+from surpass.models.base import Model
+from surpass.registry import REGISTRIES
 from surpass.stats import Estimate
 
 if TYPE_CHECKING:
     from surpass.advice.advising import Advice
 
+METHODS = ("hard", "confident", "knn")
+"""Tried beside soft, for studies and tables; each takes any labels of classes, and needs no gradient."""
+
+
+def beside_soft(model: Model, target: str) -> list[Method]:
+    """Return the methods to try beside soft that a cheap student can have for a kind of label."""
+    methods: list[Method] = [REGISTRIES["method"].get(name)() for name in METHODS]
+    kind = "classification" if target == "preference" else target
+    return [one for one in methods if kind in one.targets and not one.needs - FROM_LABELS - model.can]
+
+
+class Rows(NamedTuple):
+    """The score of the cheap student on each row that judges, so that students of several supervisors can be paired."""
+
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    scores: Values
+
 
 class Choice(NamedTuple):
-    """The supervisors that one student may have on the same rows, the best expected student first.
+    """The supervisors that one student may have on the same rows, the best predicted student first.
 
     Attributes:
         task: which task.
         strong: the student.
-        ranked: each supervisor with the score its student is expected to have.
-        clear: whether the first one's interval is above the second one's value; else they are as good as tied.
+        ranked: each supervisor with the predicted score of its student.
+        over: by how much the first one's cheap student is better than that of each other, paired over the rows that judge.
+        clear: whether it is clearly better than each of them; else they are as good as tied.
     """
 
     task: str
     strong: str
     ranked: tuple[tuple[str, Estimate], ...]
+    over: dict[str, Estimate]
     clear: bool
 
     @property
@@ -31,19 +56,27 @@ class Choice(NamedTuple):
         """The choice in words."""
         (first, best), *others = self.ranked
         if self.clear:
-            return f"Use {first}: its student is expected at {best}."
-        return f"{first} looks best (student {best}), but {others[0][0]} may be as good ({others[0][1]})."
+            return f"Use {first}: predicted student {best}, clearly better than that of any other supervisor."
+        tied = next(name for name, _ in others if not clearly_better(self.over[name]))
+        return f"{first} looks best (predicted student {best}), but {tied} may be as good ({dict(others)[tied]})."
 
 
-def choose_supervisors(advice: Sequence[Advice]) -> tuple[Choice, ...]:
+def choose_supervisors(advice: Sequence[Advice], *, level: float) -> tuple[Choice, ...]:
     """Return the choice for each task and student that several supervisors were looked at for, on the same rows."""
-    groups: dict[tuple[str, str, str], list[tuple[str, Estimate]]] = {}
+    groups: dict[tuple[str, str, str, tuple[str, ...]], dict[str, Advice]] = {}
     for one in advice:
-        if one.forecast is not None and one.forecast.student.defined:
-            groups.setdefault((one.task, one.strong, one.data), []).append((one.weak, one.forecast.student))
-    found = []
-    for (task, strong, _), members in groups.items():
-        if len(members) > 1:
-            ranked = tuple(sorted(members, key=lambda item: -item[1].value))
-            found.append(Choice(task, strong, ranked, ranked[0][1].low > ranked[1][1].value))
-    return tuple(found)
+        if one.rows is not None and one.forecast is not None and one.forecast.student.defined:
+            groups.setdefault((one.task, one.strong, one.data, one.rows.ids), {})[one.weak] = one
+    return tuple(_choice(members, level) for members in groups.values() if len(members) > 1)
+
+
+def _choice(members: dict[str, Advice], level: float) -> Choice:
+    students = {name: one.forecast.student for name, one in members.items() if one.forecast is not None}
+    ranked = tuple(sorted(students.items(), key=lambda item: -item[1].value))
+    rows = {name: one.rows for name, one in members.items() if one.rows is not None}
+    first = ranked[0][0]
+    # turned round: positive where the others are worse than the first
+    scores = {name: -one.scores for name, one in rows.items()}
+    over = differences(scores, first, rows[first].groups, level=level)
+    one = members[first]
+    return Choice(one.task, one.strong, ranked, over, all(clearly_better(found) for found in over.values()))

@@ -12,7 +12,6 @@ Brier score, 1/2 sum_c (p_c - y_c)^2, which moves with every probability where a
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +26,7 @@ from surpass.stats import Estimate, Ratios, ratio_estimates
 LEVEL = 0.9
 """Of the intervals of advice: a decision, not a claim."""
 METHOD = "out of fold; bootstrap over rows"
+MOST_JUDGES = 1000  # rows with ground truth that are read: an interval of +- .02 or so, at the price of their features
 FEWEST = 10  # independent rows under which no interval of a mean is worth its name
 _NAN = float("nan")
 
@@ -112,6 +112,9 @@ def evidence(rehearsal: Rehearsal, *, level: float = LEVEL) -> Evidence:
     Args:
         rehearsal: out-of-fold predictions.
         level: of the intervals.
+
+    Raises:
+        DataError: numbers that are all the same, of which nothing can be explained.
     """
     r, n = rehearsal, len(rehearsal.labels)
     known = {"floor": r.floor, "student": r.student, "gold": r.gold}
@@ -167,7 +170,11 @@ def means(
 
 
 def row_scores(rehearsal: Rehearsal, values: Values, *, proper: bool = False) -> Values:
-    """Return the score of each row, (n,), whose mean is the score; see the head of this module."""
+    """Return the score of each row, (n,), whose mean is the score; see the head of this module.
+
+    Raises:
+        DataError: the ground truth is one number throughout, so that there is no variance to explain.
+    """
     labels = np.asarray(rehearsal.labels)
     if rehearsal.target == "regression":
         spread = float(np.var(labels))
@@ -215,14 +222,3 @@ def _judged(r: Rehearsal) -> Values | None:
 def undefined(note: str, level: float) -> Estimate:
     """Return an estimate that is not known, and why."""
     return Estimate(_NAN, _NAN, _NAN, level, 0, 0, METHOD, note)
-
-
-def labels_needed(found: Evidence, half: float) -> int | None:
-    """Return about how many rows with ground truth make the gain's interval value -+ `half`; None when it is not known.
-
-    The width of an interval falls with the root of the rows, if more of them are like those there are.
-    """
-    if not (found.gain.defined and half > 0):
-        return None
-    now = (found.gain.high - found.gain.low) / 2
-    return max(found.n_gold, math.ceil(found.n_gold * (now / half) ** 2))

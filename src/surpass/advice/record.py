@@ -1,12 +1,14 @@
 """The track record of advice: what it said of a cell, and what came out. It ships with the package.
 
-`surpass advise STUDY --trial` makes one; `--write-record` puts it in the place of the shipped one.
+`surpass advise STUDY --trial` writes one to its folder; copied to the place of this package's record.json, it is the one that
+advice rests on.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,31 @@ from surpass.errors import DataError
 
 SHIPPED = Path(__file__).with_name("record.json")
 VERSION = 1
+DOMAINS = {"movie": "movie-reviews", "amazon": "amazon-reviews", "nyt": "nyt-editorials", "tweets": "tweets"}
+SHARED = {
+    "sentiment-domains": frozenset(DOMAINS.values()),
+    "sst2": frozenset({"movie-reviews"}),
+    "quartz-hub": frozenset({"quartz"}),
+    "social-iqa-hub": frozenset({"social-iqa"}),
+    "sciq-with-support": frozenset({"sciq"}),
+}
+"""Tasks whose rows are those of other tasks; `snippet-ratings` and `snippet-preferences` go by their domain."""
+
+
+@cache
+def sources(task: str) -> frozenset[str]:
+    """Return whose rows a task has, by its label: its own, whatever its options, or those of other tasks.
+
+    >>> sorted(sources("snippet-ratings(domain=movie)") | sources("toy(noise=0.2)"))
+    ['movie-reviews', 'toy']
+    """
+    name, _, options = task.partition("(")
+    given = dict(re.findall(r"(domain|path)=([^,)]+)", options))
+    if name in ("snippet-ratings", "snippet-preferences"):
+        return frozenset({DOMAINS.get(given.get("domain", "nyt"), name)})
+    if "path" in given:
+        return frozenset({f"{name} {given['path']}"})
+    return SHARED.get(name, frozenset({name}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +70,7 @@ class Entry:
 
     Attributes:
         task, weak, strong, method, seed: which cell.
-        dear: whether the student was finetuned, so that a probe stood in for it.
+        finetuned: whether the student was, so that a probe stood in for it.
         seen: what was seen before the strong run.
         floor, student, ceiling, gain: what came out on the test rows.
         gain_width: half of the interval of the gain that came out.
@@ -54,7 +81,7 @@ class Entry:
     strong: str
     method: str
     seed: int
-    dear: bool
+    finetuned: bool
     seen: Sight
     floor: float
     student: float
@@ -76,13 +103,23 @@ class Record:
         return Record(self.level, tuple(one for one in self.entries if (one.seen.target == "regression") == numbers))
 
     def without(self, task: str) -> Record:
-        """Return the record without a task: what the advice on this task may know."""
-        return Record(self.level, tuple(one for one in self.entries if one.task != task))
+        """Return the record without a task and others of its rows: what the advice on this task may know."""
+        return Record(self.level, tuple(one for one in self.entries if not sources(one.task) & sources(task)))
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks, sorted."""
         return tuple(sorted({one.task for one in self.entries}))
+
+    @property
+    def families(self) -> dict[str, str]:
+        """The first of the tasks that each task has rows in common with, itself or through others: what is independent."""
+        found: dict[str, str] = {}
+        for task in self.tasks:
+            joined = {found[other] for other in found if sources(other) & sources(task)}
+            first = min(joined | {task})
+            found = {other: first if name in joined else name for other, name in found.items()} | {task: first}
+        return found
 
     def save(self, path: Path) -> None:
         """Write the record; numbers have four digits, since no interval here is narrower."""
@@ -115,7 +152,9 @@ def read_record(path: Path) -> Record:
 
 
 def _entries(cells: Sequence[dict[str, Any]]) -> tuple[Entry, ...]:
-    return tuple(Entry(**{**cell, "seen": Sight(**cell["seen"])}) for cell in cells)
+    """Return the cells; `dear` is what `finetuned` was called in older records."""
+    renamed = [{"finetuned" if name == "dear" else name: value for name, value in cell.items()} for cell in cells]
+    return tuple(Entry(**{**cell, "seen": Sight(**cell["seen"])}) for cell in renamed)
 
 
 @cache

@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.advice.evidence import Rehearsal
+from surpass.advice.evidence import MOST_JUDGES, Rehearsal
 from surpass.artifacts import Artifact, Rows, Splits, Values
 from surpass.computing import compute, compute_all, parts_of
-from surpass.errors import DataError, IncompatibleError, StageError
+from surpass.errors import DataError, IncompatibleError, StageError, SurpassError
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.methods.base import FROM_LABELS
@@ -38,8 +38,7 @@ from surpass.store import Store
 from surpass.study import bind, describe
 from surpass.work import Node, math_threads, run_stage
 
-FOLDS, FOLDS_DEAR = 5, 3  # of a supervisor that trains in seconds, and of one that is finetuned
-MOST_GOLD = 1000  # rows that judge: an interval of +- .02 or so, at the price of their features
+FOLDS, FOLDS_FINETUNED = 5, 3  # of a supervisor that trains in seconds, and of one that is finetuned
 MOST_TRANSFER = 1000  # rows that the student learns from; as many as the study has where it takes no finetuning
 MOST_TRANSFER_OWN = 2000
 
@@ -52,7 +51,7 @@ class Judged(NamedTuple):
 
 
 def stands_in(strong: Model) -> tuple[Model, bool]:
-    """Return the cheap model that stands in for a student, and whether the student itself is dear.
+    """Return the cheap model that stands in for a student, and whether the student itself is finetuned.
 
     A finetuned model has a probe on its own backbone stand in; any other is cheap, and stands in for itself.
     """
@@ -100,11 +99,14 @@ class Ground:
             raise DataError(f"{' and '.join(lacking)}: advice needs rows with ground truth and rows to label.")
         splits: Splits = stored(rows, store, runtime)
         weak = splits.part("weak")
-        judges = weak.take(np.arange(min(len(weak), MOST_GOLD)))
-        if (groups := len(set(judges.groups))) < 2 * folds:
-            raise DataError(f"{groups} independent rows with ground truth; cross-fitting needs {2 * folds} or more.")
+        first = set(weak.groups[:MOST_JUDGES])
+        if len(first) < 2 * folds:
+            raise DataError(
+                f"{len(first)} independent rows with ground truth; cross-fitting needs {2 * folds} or more."
+            )
+        judges = np.array([i for i, group in enumerate(weak.groups) if group in first])  # no group is parted
         fold = np.full(len(weak), -1)
-        fold[: len(judges)] = parts_of(judges.groups, folds)
+        fold[judges] = parts_of([weak.groups[i] for i in judges], folds)
         return cls(rows, splits, fold, folds, store, runtime)
 
     @property
@@ -143,7 +145,7 @@ class Ground:
         if blank:
             transfer = dataclasses.replace(transfer, labels=np.zeros_like(transfer.labels))
         split = ("weak",) * len(weak) + ("transfer",) * len(transfer)
-        return dataclasses.replace(self.splits, rows=_stacked(weak, transfer), split=split)
+        return dataclasses.replace(self.splits, rows=Rows.joined([weak, transfer]), split=split)
 
     def _test(self, rows: Rows) -> Splits:
         return dataclasses.replace(self.splits, rows=rows, split=("test",) * len(rows), facts={})
@@ -155,7 +157,10 @@ class Ground:
             places = self.rows_of(fold)
             try:
                 values = self.artifact(stage, fold).on([judges.ids[i] for i in places])
-            except Exception as error:  # a fold may lack a class; advice then says what it could not try
+            except (
+                SurpassError,
+                ValueError,
+            ) as error:  # a fold may lack a class; advice then says what it could not try
                 problem = problem or str(error)
                 continue
             found = np.full((len(judges), values.shape[1]), np.nan) if found is None else found
@@ -205,22 +210,6 @@ def stored(stage: Stage, store: Store, runtime: Runtime) -> Any:
     if outcome.status == "failed":
         raise StageError(f"{describe(stage)}: {outcome.error}")
     return store.load(stage.kind, key(stage))
-
-
-def _stacked(first: Rows, second: Rows) -> Rows:
-    inputs: Any = (
-        np.concatenate([first.inputs, second.inputs])
-        if isinstance(first.inputs, np.ndarray) and isinstance(second.inputs, np.ndarray)
-        else (*first.inputs, *second.inputs)
-    )
-    return Rows(
-        first.ids + second.ids,
-        inputs,
-        np.concatenate([first.labels, second.labels]),
-        first.groups + second.groups,
-        first.domains + second.domains,
-        first.votes + second.votes,
-    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -299,20 +288,18 @@ class Part:
         part, turn = parts_of(rows.groups, 2), np.arange(len(rows)) % self.ground.folds
         supervisor = label_stage(self.labels, ground.data)
 
-        def read(stage: Stage, told: NDArray[np.bool_], fold: int) -> None:
+        def read(role: str, stage: Stage, told: NDArray[np.bool_], fold: int) -> None:
             values = ground.artifact(stage, fold).on(rows.ids)
-            table = found.setdefault(names[stage], np.zeros_like(values))
+            table = found.setdefault(role, np.zeros_like(values))
             table[told] = values[told]
 
-        names: dict[Stage, str] = {supervisor: "weak", self.gold(): "gold"}
-        names |= dict.fromkeys(halves, "away")
         found: dict[str, Values] = {}
         for fold in range(ground.folds):
-            read(supervisor, turn == fold, fold)
+            read("weak", supervisor, turn == fold, fold)
             for half, fit in enumerate(halves):
-                read(fit, (turn == fold) & (part != half), fold)
-            if gold:
-                read(self.gold(), turn == fold, fold)
+                read("away", fit, (turn == fold) & (part != half), fold)
+            if gold:  # of one model for supervisor and student both are the same stage
+                read("gold", self.gold(), turn == fold, fold)
         return found["weak"], found["away"], found.get("gold")
 
 
@@ -323,14 +310,14 @@ class Grounds:
         self._store, self._runtime = store, runtime
         self._held: dict[tuple[str, int, int], Ground] = {}
 
-    def of(self, data: Data, weak: Spec, *, dear: bool) -> Ground:
-        """Return the ground of a cell's rows, whose supervisor is cheap or dear, and so is its student.
+    def of(self, data: Data, weak: Spec, *, finetuned: bool) -> Ground:
+        """Return the ground of a cell's rows, whose supervisor is cheap or finetuned, and so is its student.
 
         Raises:
             DataError: it has too few rows.
         """
-        folds = FOLDS_DEAR if isinstance(weak, Model) and stands_in(weak)[1] else FOLDS
-        most = MOST_TRANSFER if dear else MOST_TRANSFER_OWN
+        folds = FOLDS_FINETUNED if isinstance(weak, Model) and stands_in(weak)[1] else FOLDS
+        most = MOST_TRANSFER if finetuned else MOST_TRANSFER_OWN
         name = key(data), folds, most
         if name not in self._held:
             if any(ground.data.task != data.task for ground in self._held.values()):

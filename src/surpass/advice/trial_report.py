@@ -1,4 +1,4 @@
-"""The page of a trial: what was foretold against what came out, as a drawing, in words and as tables."""
+"""The page of a trial: what was predicted against what came out, as a drawing, in words and as tables."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def csv_text(cells: Sequence[Foretold]) -> str:
     """Return trial.csv, a line for each cell."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    named = ("task", "weak", "strong", "method", "seed", "dear")
+    named = ("task", "weak", "strong", "method", "seed", "finetuned")
     scores = ("floor", "student", "ceiling", "gain")
-    columns = ("foretold_gain", "foretold_low", "foretold_high", "crossfit_gain", "foretold_student")
+    columns = ("predicted_gain", "predicted_low", "predicted_high", "crossfit_gain", "predicted_student")
     writer.writerow([*named, *columns, *scores, "held"])
     for one in cells:
         numbers = (one.gain.value, one.gain.low, one.gain.high, one.entry.seen.gain, one.student.value)
@@ -54,18 +54,23 @@ def document(name: str, cells: Sequence[Foretold], track: TrackRecord, *, lost: 
     """Return the page."""
     drawing = Figures(
         (_scatter(cells),),
-        (entry("circle", "student", "one cell"), entry("line", "axis dashed", "foretold = realised")),
+        (entry("circle", "student", "one cell"), entry("line", "axis dashed", "predicted = realised")),
     )
     blocks: list[Block] = [Text(track.sentence), drawing, _measures(track), _tasks(cells)]
     blocks.append(Fold("Every cell", (_cells(cells),)))
     if lost:
-        blocks.append(Fold(f"{text.count(len(lost), 'cell')} without a forecast", tuple(Text(one) for one in lost)))
+        blocks.append(
+            Fold(
+                f"{text.count(len(lost), 'cell or stage', 'cells and stages')} without a result",
+                tuple(Text(one) for one in lost),
+            )
+        )
     return Document(
         title=name,
         asked="Does advice that is given before the strong run say what the strong run will gain?",
         found=track.sentence,
         alerts=(),
-        sections=(Section("trial", "Foretold and realised", tuple(blocks)),),
+        sections=(Section("trial", "Predicted and realised", tuple(blocks)),),
         version=__version__,
         kicker="Trial of advice",
         files=("trial.csv", "record.json"),
@@ -80,15 +85,15 @@ def _scatter(cells: Sequence[Foretold]) -> Panel:
     across, up = Axis(low, high, left, right), Axis(low, high, bottom, top)
     canvas.text(0, 10, "realised gain", style="title")
     canvas.up(up, left=left, right=right)
-    canvas.across(across, top=top, bottom=bottom, title="foretold gain, from the other tasks")
+    canvas.across(across, top=top, bottom=bottom, title="predicted gain, from the other tasks")
     canvas.line((across(low), up(low)), (across(high), up(high)), style="axis dashed")
     for one in cells:
         about = f"{one.entry.task}: {one.entry.weak} to {one.entry.strong}, seed {one.entry.seed}"
-        hint = f"{about}: foretold {text.number(one.gain.value)}, realised {text.number(one.entry.gain)}"
+        hint = f"{about}: predicted {text.number(one.gain.value)}, realised {text.number(one.entry.gain)}"
         canvas.mark(across(one.gain.value), up(one.entry.gain), "circle", style="student", hint=hint)
-    words = f"Foretold against realised gain of {text.count(len(cells), 'cell')}."
+    words = f"Predicted against realised gain of {text.count(len(cells), 'cell')}."
     return Panel(
-        "Foretold against realised gain", "accuracy, or share of explained variance", canvas.markup(words), words
+        "Predicted against realised gain", "accuracy, or share of explained variance", canvas.markup(words), words
     )
 
 
@@ -102,7 +107,8 @@ def _told(item: Estimate) -> Cell:
 
 def _measures(track: TrackRecord) -> Table:
     lines = {
-        "rank correlation of foretold and realised gain": track.correlation,
+        "rank correlation of predicted and realised gain": track.correlation,
+        "the same without the cells of numbers": track.of_classes,
         "the same of the cross-fitted gain as it is": track.raw,
         "mean absolute error of the gain": track.error,
         f"share within the {text.percent(track.level)} interval": track.coverage,
@@ -110,8 +116,13 @@ def _measures(track: TrackRecord) -> Table:
         f"regret of the chosen supervisor, {text.count(track.choices, 'choice')}": track.regret,
         "regret of a random supervisor": track.random,
     }
-    rows = tuple((Cell(name), _told(item)) for name, item in lines.items())
-    return Table("How well it was foretold; 95 % intervals over tasks drawn anew", ("", ""), rows)
+    rows = [(Cell(name), _told(item)) for name, item in lines.items()]
+    if track.finetuned:
+        cells = text.count(track.finetuned, "cell")
+        error, held = text.number(track.finetuned_error), f"{track.finetuned_held} of {track.finetuned}"
+        rows.append((Cell(f"finetuned students, {cells}: mean absolute error of the gain"), Cell(error, kind="number")))
+        rows.append((Cell("finetuned students: gains within their intervals"), Cell(held)))
+    return Table("How well it was predicted; 95 % intervals over tasks drawn anew", ("", ""), tuple(rows))
 
 
 def _tasks(cells: Sequence[Foretold]) -> Table:
@@ -129,7 +140,7 @@ def _tasks(cells: Sequence[Foretold]) -> Table:
                 Cell(within),
             )
         )
-    columns = ("Task", "Gold rows", "Floor", "Foretold gain", "Realised gain", "Mean error", "Within")
+    columns = ("Task", "Gold rows", "Floor", "Predicted gain", "Realised gain", "Mean error", "Within")
     return Table("By task, means over its cells", columns, tuple(rows))
 
 
@@ -148,4 +159,4 @@ def _cells(cells: Sequence[Foretold]) -> Table:
         for one in cells
     )
     groups = tuple((one.entry.task, "") for one in cells)
-    return Table("Every cell", ("Pair", "Seed", "Foretold gain", "Realised gain"), rows, True, 1, groups)
+    return Table("Every cell", ("Pair", "Seed", "Predicted gain", "Realised gain"), rows, True, 1, groups)

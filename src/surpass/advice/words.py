@@ -6,13 +6,14 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from surpass.advice.deciding import signed
+from surpass.advice.deciding import clearly_better, signed
 from surpass.report.files import plain_estimate
 from surpass.report.text import plain
 from surpass.stats import Estimate
 
 if TYPE_CHECKING:
     from surpass.advice.advising import Advice, StudyAdvice
+    from surpass.advice.buying import GoldCurve
 
 
 def text_of(advice: StudyAdvice) -> str:
@@ -27,12 +28,12 @@ def text_of(advice: StudyAdvice) -> str:
 
 def sentences(one: Advice) -> list[str]:
     """Return what is to be said of one pair, the verdict first."""
-    found = [f"{one.task}: {one.weak} -> {one.strong}", f"  {one.verdict.sentence}"]
-    seen, expected = one.evidence, one.forecast
-    if seen is None or expected is None:
+    found = [f"{one.task}: {one.weak} -> {one.strong}", f"  {one.verdict.text}"]
+    seen, made = one.evidence, one.forecast
+    if seen is None or made is None:
         return found
     found.append(
-        f"  Expected student {expected.student}; supervisor {seen.floor}, cheap student {seen.student} on {seen.n_gold:,} "
+        f"  Predicted student {made.student}; supervisor {seen.floor}, cheap student {seen.student} on {seen.n_gold:,} "
         "rows, each by models that had not seen it."
     )
     better = [method for method in one.methods if method.better]
@@ -40,9 +41,9 @@ def sentences(one: Advice) -> list[str]:
         f"  Method: {_method(better[0].method, better[0].difference) if better else 'soft; no other was clearly better.'}"
     )
     found.append(f"  Weak rows: {_slope(seen.slope)}")
-    if one.gold is not None:
-        found.append(f"  Ground truth: {_gold(one)}")
-    notes = "; ".join(filter(None, (one.note, expected.note)))
+    if one.gold_alone is not None:
+        found.append(f"  Gold labels alone: {_gold(one.gold_alone)}")
+    notes = "; ".join(filter(None, (one.note, made.note)))
     return [*found, f"  Note: {notes}."] if notes else found
 
 
@@ -63,15 +64,13 @@ def _slope(slope: Estimate) -> str:
     )
 
 
-def _gold(one: Advice) -> str:
-    curve = one.gold
-    assert curve is not None  # asked before
-    alone = f"on {curve.counts[-1]:,} rows of ground truth alone the cheap student had {curve.scores[-1]}"
-    equals = curve.equals
+def _gold(curve: GoldCurve) -> str:
+    equals, (most, score) = curve.equals, curve.points[-1]
+    alone = f"on {most:,} of them the cheap student had {score}"
+    if clearly_better(curve.over_student):
+        return f"{alone}, clearly more than from the weak labels: use them instead."
     if not math.isfinite(equals.value):
         return f"{alone}; {equals.note}."
-    if curve.over_student.defined and curve.over_student.low > 0:
-        return f"{alone}, more than from the weak labels: use it instead of them."
     far = f"{equals.high:,.0f}" if math.isfinite(equals.high) else "beyond ten times what you have"
     return f"{alone}; about {equals.value:,.0f} ({equals.low:,.0f} to {far}) would do as well as the weak labels."
 
@@ -86,7 +85,10 @@ def _held(value: Any) -> Any:
     if isinstance(value, Estimate):
         return plain_estimate(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _held(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        shown = [field.name for field in dataclasses.fields(value) if field.metadata.get("plain", True)]
+        return {name: _held(getattr(value, name)) for name in shown}
+    if isinstance(value, dict):
+        return {name: _held(item) for name, item in value.items()}
     if hasattr(value, "_asdict"):
         return {name: _held(item) for name, item in value._asdict().items()}
     return [_held(item) for item in value] if isinstance(value, tuple | list) else value

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,19 @@ from click.core import ParameterSource
 
 from surpass.cli.options import DEFAULT_STORE, device_option, output_options
 from surpass.cli.own import column_options, columns_of, model_options
+from surpass.cli.program import FAILED_STAGE, STOPPED, fail
 
-OF_STUDIES = ("store", "out", "trial", "write_record", "jobs")
+OF_STUDIES = ("store", "out", "trial", "jobs")
+OF_TRIALS = ("out", "jobs")
 SHARED = ("source", "as_json", "quiet", "level", "threads", "device")
 
 
 @click.command()
 @click.argument("source", metavar="DATA|STUDY")
-@click.option("--write-record", is_flag=True, help="With --trial: make this trial the record that advice rests on.")
-@click.option("--trial", is_flag=True, help="Of a STUDY: run it too, and compare what was foretold with what came.")
+@click.option("--trial", is_flag=True, help="Of a STUDY: run it too, and compare predicted gains with what came out.")
 @click.option("--out", type=click.Path(path_type=Path), help="Of a trial: output folder; by default out/NAME.")
 @click.option("--store", default=DEFAULT_STORE, show_default=True, help="Of a STUDY: folder of cached artifacts.")
-@click.option("--jobs", type=click.IntRange(min=0), help="Of a STUDY: worker processes. Default: in this one.")
+@click.option("--jobs", type=click.IntRange(min=0), help="Of a trial: worker processes. Default: in this one.")
 @click.option("--threads", type=click.IntRange(min=1), help="Math threads. Default: one for each free core.")
 @device_option
 @click.option("--level", default=0.9, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals.")
@@ -87,8 +89,11 @@ def _check_options(context: click.Context, source: str, *, study: bool) -> None:
         held, other = ("study", "table") if study else ("table", "study")
         told = ", ".join(names[name] for name in sorted(strange))
         raise SpecError(f"'{source}' is a {held}, and {told} is about a {other}. Leave it out.")
-    if study and context.params["write_record"] and not context.params["trial"]:
-        raise SpecError("--write-record keeps what a trial found: give --trial too.")
+    if study and not context.params["trial"] and (idle := given & set(OF_TRIALS)):
+        told = " and ".join(names[name] for name in sorted(idle))
+        raise SpecError(f"{told}: of use to a trial alone. Give --trial too, or leave it out.")
+    if study and context.params["trial"] and "level" in given:
+        raise SpecError("the intervals of a trial have the level of the record: leave out --level.")
     if not study and not context.params["strong"]:
         raise SpecError("name the strong model with --strong: hub:ORG/NAME@REV, path:DIR, package:NAME or tfidf.")
 
@@ -102,8 +107,11 @@ def _of_table(source: str, *, quiet: bool, as_json: bool, **options: Any) -> Non
     options = {name: value for name, value in options.items() if name not in OF_STUDIES}
     wanted = columns_of(options)
     question = Question(source=source, wanted=wanted, runtime=Runtime(device=options.pop("device")), **options)
-    with Steps(quiet=quiet or as_json) as progress:
-        facts = ask(question, progress)
+    try:
+        with Steps(quiet=quiet or as_json) as progress:
+            facts = ask(question, progress)
+    except KeyboardInterrupt:
+        fail("stopped. Nothing was written.", STOPPED)
     facts["next"] = next_step(question, facts)
     if as_json:
         click.echo(json.dumps(facts, indent=1, allow_nan=False))
@@ -158,6 +166,7 @@ def _of_study(
     source: str, *, quiet: bool, as_json: bool, store: str, device: str, level: float, **options: Any
 ) -> None:
     from surpass.advice import advise_study, run_trial
+    from surpass.errors import StageError
     from surpass.progress import Steps
     from surpass.runtime import Runtime
     from surpass.store import Store
@@ -171,11 +180,17 @@ def _of_study(
             "progress": lambda text: progress(None, text),
         }
         if options["trial"]:
-            out = options["out"] or Path("out") / study.name
-            found: Any = run_trial(study, out=out, write_record=options["write_record"], **shared)
+            try:
+                found: Any = run_trial(study, out=options["out"] or Path("out") / study.name, **shared)
+            except StageError as error:
+                fail(str(error), FAILED_STAGE)
         else:
             found = advise_study(study, level=level, **shared)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
     elif not quiet:
         click.echo(found.text())
+    if options["trial"] and found.failed:
+        for text in found.failed:
+            click.echo(f"Failed: {text}", err=True)
+        sys.exit(FAILED_STAGE)

@@ -12,8 +12,8 @@ from surpass import __version__
 from surpass.errors import SurpassError
 
 BAD_INPUT, FAILED_STAGE, STOPPED = 2, 1, 130
-WHOLE = ("fit", "predict", "audit")
-"""Commands that write all or nothing and keep nothing between."""
+WHOLE = ("fit", "predict", "audit", "diagnose")
+"""Commands that write all or nothing and keep nothing between; `advise` does so of a table, and says it itself."""
 
 
 class Program(click.Group):

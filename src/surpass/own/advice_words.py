@@ -9,13 +9,15 @@ from typing import Any
 from rich.table import Table
 
 from surpass.advice.buying import rows_to_see
-from surpass.own.evidence import from_json
-from surpass.stats import Estimate, outcome
+from surpass.advice.deciding import about, signed
+from surpass.own.evidence import MISFITS, from_json
+from surpass.stats import outcome
 
 
 def worded(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of `surpass.own.advising` with `verdict` and `told`."""
-    facts["verdict"] = _verdict(facts)
+    """Return the facts of `surpass.own.advising` with `told`, and with `verdict` where nothing could be measured."""
+    if "verdict" not in facts:
+        facts["verdict"] = {"answer": "unknown", "text": _unmeasured(facts), "label": _to_label(facts, 0.05)}
     facts["told"] = [*_rests_on(facts), *_choices(facts), *_buying(facts), *_label_free(facts)]
     return facts
 
@@ -32,32 +34,6 @@ def summary(facts: Mapping[str, Any]) -> Iterator[Any]:
         yield f"- {text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
     if "next" in facts:
         yield f"\n{facts['next']['text']}\n  {facts['next']['command']}"
-
-
-def _verdict(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `answer` (yes, no, unknown), `text`, and how many more rows to label (`label`; None: no number would tell)."""
-    if "expected" not in facts:
-        return {"answer": "unknown", "text": _unmeasured(facts), "label": _to_label(facts, 0.05)}
-    foretold, alone = facts["forecast"], facts["gold_alone"]
-    gain, score = (from_json(foretold[name]) for name in ("gain", "student"))
-    floor = from_json(facts["expected"]["accuracy"]["floor"])
-    answer = foretold["answer"]
-    label: int | None = 0
-    if outcome(over := from_json(alone["over_student"])) == "win":
-        held = f"{alone['points'][-1]['gold']:,} gold labels"
-        answer, text = "no", f"No: {held} alone serve better than a student of these labels, by {over}."
-    elif answer == "yes":
-        text = f"Yes: expect {_plus(gain)} accuracy over the labels, {score} against {floor}."
-    elif answer == "no" and outcome(gain) == "loss":
-        text = f"No: expect {_plus(gain)} accuracy against the labels ({floor}); as they are they serve better."
-    elif answer == "no":
-        text = f"No: a gain of a point of accuracy over the labels ({floor}) is not to be expected ({_plus(gain)})."
-    else:
-        needed = foretold["judges_needed"]
-        label = about(max(0, 2 * needed - facts["rows"]["gold"])) if needed else None
-        judges = f"{facts['rows']['judges']:,} gold rows that may judge"
-        text = f"Cannot be known from {judges}: the gain over the labels ({floor}) is {_plus(gain)}."
-    return {"answer": answer, "text": text, "label": label}
 
 
 def _unmeasured(facts: Mapping[str, Any]) -> str:
@@ -81,16 +57,6 @@ def _to_label(facts: Mapping[str, Any], gain: float) -> int | None:
     return about(max(0, 2 * int(count.value) - facts["rows"]["gold"]))
 
 
-def about(count: int) -> int:
-    """Return two digits of a number, rounded up.
-
-    >>> about(626), about(43), about(12345)
-    (630, 50, 13000)
-    """
-    unit: int = 10 ** max(1, len(str(count)) - 2)
-    return unit * math.ceil(count / unit)
-
-
 def _tables(facts: Mapping[str, Any]) -> Iterator[Table | str]:
     table = _table("", *facts["expected"])
     roles = {"floor": f"the labels ({facts['use']['source']})", "student": f"student, {facts['cheap']}", "gain": "gain"}
@@ -98,9 +64,8 @@ def _tables(facts: Mapping[str, Any]) -> Iterator[Table | str]:
         table.add_row(name, *(str(from_json(held[role])) for held in facts["expected"].values()))
     last = facts["gold_alone"]["points"][-1]
     table.add_row(f"{last['gold']:,} gold labels alone", str(from_json(last["score"])))
-    if facts["forecast"]["calibrated"]:
-        table.add_row(f"foretold of {facts['strong']}", str(from_json(facts["forecast"]["student"])))
-        table.add_row("foretold gain", str(from_json(facts["forecast"]["gain"])))
+    table.add_row(f"predicted of {facts['strong']}", str(from_json(facts["forecast"]["student"])))
+    table.add_row("predicted gain", str(from_json(facts["forecast"]["gain"])))
     yield table
     sources = [one for one in facts["sources"] if "floor" in one]
     if len(sources) > 1:
@@ -141,16 +106,16 @@ def _choices(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"Labels: take {use['source']}. Its student is better than that of {asked}, by {others[use['source']]}."
     elif others:
         best = max(others, key=lambda name: others[name].value)
-        yield f"Labels: keep {asked}. No other source gives a clearly better student (best: {best}, {_plus(others[best])})."
+        yield f"Labels: keep {asked}. No other source gives a clearly better student (best: {best}, {signed(others[best])})."
     for one in facts["sources"]:
         if "problem" in one:
             yield f"Labels of {one['name']}: {one['problem']}."
     methods = {one["name"]: from_json(one["over_soft"]) for one in facts["methods"]}
     if use["method"] != "auto":
-        yield f"Method: take {use['method']}, {_plus(methods[use['method']])} against soft."
+        yield f"Method: take {use['method']}, {signed(methods[use['method']])} against soft."
     elif methods:
         best = max(methods, key=lambda name: methods[name].value)
-        yield f"Method: auto. None tried is clearly better than soft (best: {best}, {_plus(methods[best])})."
+        yield f"Method: auto. None tried is clearly better than soft (best: {best}, {signed(methods[best])})."
 
 
 def _buying(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -162,9 +127,9 @@ def _buying(facts: Mapping[str, Any]) -> Iterator[str]:
         outcome(doubling), "unclear"
     )
     from_to = f"from {points[-2]['rows']:,} to {points[-1]['rows']:,}"
-    yield f"More weak rows: {from_to}, the student's accuracy changed by {_plus(doubling)}: {said}."
+    yield f"More weak rows: {from_to}, the student's accuracy changed by {signed(doubling)}: {said}."
     gold = facts["gold_alone"]
-    over = _plus(from_json(gold["over_student"]))
+    over = signed(from_json(gold["over_student"]))
     yield f"Gold labels alone: {gold['points'][-1]['gold']:,} score {over} against the student; {_equal(gold)}."
 
 
@@ -183,8 +148,8 @@ def _equal(gold: Mapping[str, Any]) -> str:
 def _label_free(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is known without gold labels, and how many would tell."""
     free = {name: from_json(held) for name, held in facts["label_free"].items()}
-    misfit = f"misfit {free['misfit_squared']} (squared), {free['misfit_kl']} (KL)"
-    yield f"Without gold labels: student and labels agree on {free['agreement']} of the rows, {misfit}."
+    misfits = ", ".join(f"{words} {free[name]}" for name, words in MISFITS.items())
+    yield f"Without gold labels: student and labels agree on {free['agreement']} of the rows; misfit: {misfits}."
     counts = []
     for gain, held in facts["needed"].items():
         count = held["value"]
@@ -193,10 +158,6 @@ def _label_free(facts: Mapping[str, Any]) -> Iterator[str]:
         )
         counts.append(f"{what} tell a gain of {_short(float(gain))}")
     yield f"{', '.join(counts)} from none with power .8, half of them set aside for the test of surpass fit."
-
-
-def _plus(estimate: Estimate) -> str:
-    return f"{'+' if estimate.defined and estimate.value >= 0 else ''}{estimate}"
 
 
 def _short(number: float) -> str:

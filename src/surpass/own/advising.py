@@ -1,7 +1,7 @@
 """`surpass advise` on a person's table: will a student beat these labels, before the strong model is trained.
 
-A cheap student stands in for the dear one: a linear probe on frozen features of the strong model, or the strong model itself
-where that is cheap. It is fitted on at most 1,500 rows and judged out of fold (`crossfit`) on the gold rows that `surpass
+A cheap student stands in for the strong model: a linear probe on its frozen features, or the model itself where that is
+cheap. It is fitted on at most 1,500 rows and judged out of fold (`crossfit`) on the gold rows that `surpass
 fit` would not test on, so that what `fit` measures later stays independent of what was decided here.
 """
 
@@ -14,7 +14,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from surpass.advice.buying import GAINS, gold_curve, rows_to_see
+from surpass.advice.buying import GAINS, GoldCurve, gold_curve, rows_to_see
+from surpass.advice.choosing import beside_soft
+from surpass.advice.deciding import clear_winner, differences, verdict
 from surpass.advice.rehearsing import stands_in
 from surpass.artifacts import Values
 from surpass.errors import DataError, IncompatibleError, SpecError, SurpassError
@@ -25,22 +27,19 @@ from surpass.own import parts, saving
 from surpass.own.advice_words import worded
 from surpass.own.crossfit import FOLDS, Crossfit, Labels, crossfit
 from surpass.own.crowd import Combine, combined
-from surpass.own.evidence import Places, Predicted, as_json, divide, from_json, with_gold, without_gold
-from surpass.own.forecasting import foretold
+from surpass.own.evidence import Places, Predicted, as_json, divide, with_gold, without_gold
+from surpass.own.forecasting import plain_curve, plain_forecast, predicted
 from surpass.own.notes import labels_told, table_told
 from surpass.own.reading import Own, Wanted, read
-from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
 from surpass.spec import name_of
-from surpass.stats import Estimate, Ratios, Run, compare, outcome, ratio_estimates
+from surpass.stats import Estimate, Ratios, Run, compare, ratio_estimates
 from surpass.tables import open_table
 
 Tell = Callable[[float | None, str], None]
 FEWEST_JUDGES = 20
 SHARES = (0.25, 0.5, 1.0)
 DRAWS = 4
-METHODS = ("hard", "confident", "knn")
-"""Tried beside soft; each takes any labels of classes, and needs no gradient."""
 METRICS = ("accuracy", "log_loss")
 
 
@@ -110,7 +109,7 @@ class _Asked:
         self.soft = parts.method("soft")
         given = np.isfinite(own.gold)
         self.division = divide(given, own.labelled, own.groups, supervised=weak is not None, n_gold=question.n_gold)
-        model, self.dear = stands_in(strong)
+        model, self.finetuned = stands_in(strong)
         method = chosen if chosen is not None and _able(model, chosen, own) else self.soft
         self.passed_over = chosen if chosen is not None and method != chosen else None
         self.rows: Crossfit = crossfit(
@@ -126,7 +125,7 @@ class _Asked:
         tell(None, "fitting cheap students")
         self.weak = {name: self.rows.weak(labels) for name, labels in self.sources.items()}
         self.students = {self.asked: self.rows.student(self.sources[self.asked])}
-        self.judges = self._judges(self.asked)
+        self.judges, self.better_method = self._judges(self.asked), ""
 
     def _judges(self, source: str) -> Places:
         """Return the gold rows that a source labels."""
@@ -176,7 +175,7 @@ class _Asked:
             "classes": list(own.classes),
             "strong": self.strong.label(),
             "cheap": rows.model.label(),
-            "cheap_is_strong": not self.dear,
+            "cheap_is_strong": not self.finetuned,
             "labels": labels_told(question.wanted, self.weak_model, question.combine),
             "asked": self.asked,
             "use": self._use(found),
@@ -205,7 +204,7 @@ class _Asked:
             "source": self.taken,
             "weak": list(columns if combines or self.taken not in columns else [self.taken]),
             "combine": self.taken if combines else "mean",
-            "method": _clearly_best(found["methods"], "over_soft") or "auto",
+            "method": self.better_method or "auto",
         }
 
     def _label_free(self) -> dict[str, Estimate]:
@@ -221,25 +220,28 @@ class _Asked:
 
     def _measured(self) -> dict[str, Any]:
         """Return what gold labels tell, of the labels that serve best."""
-        compared = self._compared()
-        self.taken = _clearly_best(compared, "over_asked") or self.asked
+        compared, clear = self._compared()
+        self.taken = clear or self.asked
         self.judges = judges = self._judges(self.taken)
         weak, student = self.weak[self.taken], self.students[self.taken]
-        predicted = Predicted(self.rows.gold[judges], self._groups(judges), weak[judges], (student[judges],))
-        found = with_gold(predicted, target=self.own.target, level=self.question.level)
+        scored = Predicted(self.rows.gold[judges], self._groups(judges), weak[judges], (student[judges],))
+        found = with_gold(scored, target=self.own.target, level=self.question.level)
         half = self._student(share=0.5)
-        alone, gold = self._gold()
+        alone, curve = self._gold()
+        made = predicted(
+            self.rows, judges, weak=weak, student=student, half=half, alone=alone,
+            finetuned=self.finetuned, level=self.question.level,
+        )  # fmt: skip
+        methods, self.better_method = self._methods()
         return {
+            "verdict": verdict(made, curve, per_judge=2)._asdict(),  # half of the labelled rows are left to the test
             "expected": as_json({name: found[name] for name in METRICS}),
-            "forecast": foretold(
-                self.rows, judges, weak=weak, student=student, half=half, alone=alone,
-                dear=self.dear, level=self.question.level,
-            ),
+            "forecast": plain_forecast(made),
             "sources": compared,
-            "methods": self._methods(),
+            "methods": methods,
             "more_rows": self._more_rows(half),
-            "gold_alone": gold,
-        }  # fmt: skip
+            "gold_alone": plain_curve(curve),
+        }
 
     def _student(self, **options: Any) -> Values:
         return self.rows.student(self.sources[self.taken], **options)
@@ -247,16 +249,23 @@ class _Asked:
     def _groups(self, places: Places) -> tuple[str, ...]:
         return tuple(self.rows.groups[i] for i in places)
 
-    def _against(
-        self, student: Values, floor: Values, places: Places, *, trials: int = 1
-    ) -> tuple[Estimate, Estimate, Estimate]:
-        """Return accuracies of floor and student, and their difference; that of the best of several trials is widened."""
-        run = Run(self.rows.gold[places], self._groups(places), student[places], floor[places], student[places])
+    def _accuracy(self, source: str, places: Places) -> tuple[Estimate, Estimate]:
+        """Return the accuracy of a source on rows that it labels, and the gain of its student on them."""
+        student, floor = self.students[source][places], self.weak[source][places]
+        run = Run(self.rows.gold[places], self._groups(places), student, floor, student)
         one = compare("accuracy", [run], level=self.question.level)
-        wide = compare("accuracy", [run], level=1 - (1 - self.question.level) / trials) if trials > 1 else one
-        return one.floor, one.student, wide.gain
+        return one.floor, one.gain
 
-    def _compared(self) -> list[dict[str, Any]]:
+    def _beside(self, students: dict[str, Values], base: str) -> tuple[dict[str, Estimate], dict[str, Estimate], str]:
+        """Return the students' accuracies on all judges, their differences to the base's, and the clear winner, if any."""
+        rights = {name: self._right(values) for name, values in students.items()}
+        table, groups = np.column_stack(list(rights.values())), self._groups(self.judges)
+        part = Ratios(table, np.ones_like(table), groups)
+        scores = ratio_estimates([part], list(rights), bounds=(0.0, 1.0), level=self.question.level)
+        over = differences(rights, base, groups, level=self.question.level)
+        return dict(zip(rights, scores, strict=True)), over, clear_winner(over)
+
+    def _compared(self) -> tuple[list[dict[str, Any]], str]:
         """Return each source: its own score where it labels, its student's on all judges, and against the asked one's."""
         told: list[dict[str, Any]] = []
         for name, labels in self.sources.items():
@@ -271,29 +280,31 @@ class _Asked:
             except SurpassError as error:  # of one rater; the others may do
                 told.append({"name": name, "problem": str(error).rstrip(".")})
                 continue
-            floor, _, gain = self._against(self.students[name], self.weak[name], covered)
-            _, score, over = self._against(
-                self.students[name], self.students[self.asked], self.judges, trials=max(1, len(self.sources) - 1)
-            )
-            numbers = {"floor": floor, "student": score, "gain": gain} | ({"over_asked": over} if told else {})
-            told.append({"name": name, "covers": len(covered), **as_json(numbers)})
-        return told
+            floor, gain = self._accuracy(name, covered)
+            told.append({"name": name, "covers": len(covered), **as_json({"floor": floor, "gain": gain})})
+        scores, over, clear = self._beside(self.students, self.asked)
+        for one in told:
+            if "problem" not in one:
+                shown = {"student": scores[one["name"]]} | (
+                    {"over_asked": over[one["name"]]} if one["name"] in over else {}
+                )
+                one.update(as_json(shown))
+        return told, clear
 
-    def _methods(self) -> list[dict[str, Any]]:
-        """Return methods that do with the labels alone, against the student's, where the cheap model can have them."""
-        told = []
-        for name in METHODS if self.question.method == parts.AUTO else ():
-            method = REGISTRIES["method"].get(name)()
+    def _methods(self) -> tuple[list[dict[str, Any]], str]:
+        """Return methods that do with the labels alone, against soft, where the cheap model can have them; and the winner."""
+        soft, students = name_of(self.soft), dict[str, Values]()
+        for method in beside_soft(self.rows.model, self.own.target) if self.question.method == parts.AUTO else ():
             if not _able(self.rows.model, method, self.own):
                 continue
-            self.tell(None, f"trying method {name}")
+            self.tell(None, f"trying method {name_of(method)}")
             try:
-                student = self._student(method=method)
+                students[name_of(method)] = self._student(method=method)
             except SurpassError:  # such as no label that is sure enough
                 continue
-            _, score, over = self._against(student, self.students[self.taken], self.judges, trials=len(METHODS))
-            told.append({"name": name_of(method), **as_json({"student": score, "over_soft": over})})
-        return told
+        scores, over, clear = self._beside({soft: self.students[self.taken]} | students, soft)
+        told = [{"name": name, **as_json({"student": scores[name], "over_soft": over[name]})} for name in students]
+        return told, clear
 
     def _more_rows(self, half: Values) -> dict[str, Any]:
         """Return students of a quarter, half and all of the rows, and what the last doubling brought."""
@@ -312,7 +323,7 @@ class _Asked:
         """Return whether each judge is right, 0 or 1."""
         return np.asarray(hard(values[self.judges]) == self.rows.gold[self.judges], dtype=np.float64)
 
-    def _gold(self) -> tuple[Values, dict[str, Any]]:
+    def _gold(self) -> tuple[Values, GoldCurve]:
         """Return predictions of the model on gold labels alone, and its curve."""
         self.tell(None, "trying gold labels alone")
         most = min(int((self.rows.known & (self.rows.folds != fold)).sum()) for fold in range(FOLDS))
@@ -322,16 +333,7 @@ class _Asked:
             points.append((count, np.mean(rights, axis=0)))
         points.append((most, self._right(alone)))
         held, student = int(self.rows.known.sum()), self._right(self.students[self.taken])
-        curve = gold_curve(student, points, self._groups(self.judges), held=held, level=self.question.level)
-        shown = [{"gold": n, **as_json({"score": one})} for n, one in zip(curve.counts, curve.scores, strict=True)]
-        ends = as_json({"over_student": curve.over_student, "equals": curve.equals})
-        return alone, {"points": shown, "held": held, **ends}
-
-
-def _clearly_best(compared: list[dict[str, Any]], against: str) -> str:
-    """Return the name of the best of those that are clearly better than what they are held against; empty: none is."""
-    better = [one for one in compared if against in one and outcome(from_json(one[against])) == "win"]
-    return str(max(better, key=lambda one: float(one["student"]["value"]))["name"]) if better else ""
+        return alone, gold_curve(student, points, self._groups(self.judges), held=held, level=self.question.level)
 
 
 def _able(model: Model, method: Method, own: Own) -> bool:

@@ -18,8 +18,11 @@ ROLES = {
     "pgr": "PGR",
     "agreement": "agreement with held-out weak labels",
     "confident_disagreement": "disagreement where weak labels are confident",
-    "misfit_squared": "misfit (mean squared difference)",
-    "misfit_kl": "misfit (KL divergence, nats)",
+    "misfit_reverse_kl": "misfit (KL(student || labels), nats)",
+    "misfit_forward_kl": "misfit (KL(labels || student), nats)",
+    "misfit_brier": "misfit (Brier)",
+    "misfit_squared": "misfit (mean squared difference)",  # of folders written by surpass 0.1, as the next
+    "misfit_kl": "misfit (KL(labels || student), nats)",
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from surpass.advice.evidence import MOST_JUDGES
 from surpass.artifacts import Values, take
 from surpass.draws import place
 from surpass.errors import DataError
@@ -28,8 +29,8 @@ Labels = Callable[[int], Values]
 """Weak labels (n, C) of all rows as the models of a fold may know them, NaN where a row has none."""
 
 FOLDS = 5
-MOST_ENCODED, MOST_READ, MOST_JUDGES = 1500, 5000, 1000
-"""Rows that students learn from, for models on frozen features and for others; gold rows that judge."""
+MOST_ENCODED, MOST_READ = 1500, 5000
+"""Rows that students learn from, for models on frozen features and for others."""
 
 
 @dataclasses.dataclass(frozen=True)

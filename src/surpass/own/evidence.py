@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Values
+from surpass.diagnostics.misfit import misfit_rows
 from surpass.draws import place
 from surpass.errors import DataError
 from surpass.metrics import for_kind, hard
@@ -32,6 +33,12 @@ Marks = NDArray[np.bool_]
 MOST_TEST, MOST_HELD, NEARLY_ALL = 2000, 1000, 0.95
 FEW_GOLD, FEWEST_ALONE = 50, 20
 CONFIDENT = 0.9
+MISFITS = {
+    "misfit_reverse_kl": "KL(student || labels)",
+    "misfit_forward_kl": "KL(labels || student)",
+    "misfit_brier": "Brier",
+}
+"""Names of misfits in words, the one that theory speaks of first; what each is: `surpass.diagnostics.misfit`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,22 +184,35 @@ def without_gold(
     """Return what held-out weak labels (n, C) say of students fitted on others, which is not whether they are right.
 
     `agreement`: share of rows to which student and weak label give one class; `confident_disagreement`: share of the rows
-    with a weak label of probability .9 or more that the student sees otherwise; `misfit_squared`: mean squared difference of
-    the probabilities; `misfit_kl`: mean KL divergence of the student's probabilities from the weak label's, in nats.
+    with a weak label of probability .9 or more that the student sees otherwise; then the misfits of `surpass.diagnostics`,
+    with the labels for supervisor. A KL that a label, or a student, of probability 0 leaves without end is undefined.
     """
     parts = []
     for student in students:
         same = hard(student) == hard(weak)
         sure = weak.max(axis=1) >= CONFIDENT
         ones = np.ones(len(weak))
-        kl = np.where(weak > 0, weak * (np.log(weak.clip(1e-12)) - np.log(student.clip(1e-12))), 0.0).sum(axis=1)
-        tops = np.column_stack([same, ~same & sure, ((student - weak) ** 2).mean(axis=1), kl]).astype(np.float64)
-        parts.append(Ratios(tops, np.column_stack([ones, sure, ones, ones]), groups))
-    names = ("agreement", "confident_disagreement", "misfit_squared", "misfit_kl")
-    shares = ratio_estimates(parts, names, bounds=(0.0, 1.0), level=level)
-    free = ratio_estimates(parts, names, bounds=(0.0, math.inf), level=level)
-    found = {name: shares[i] if i < 3 else free[i] for i, name in enumerate(names)}  # KL alone may exceed 1
+        misfits = [misfit_rows(student, weak, loss=name.removeprefix("misfit_")) for name in MISFITS]
+        tops = np.column_stack([same, ~same & sure, *misfits]).astype(np.float64)
+        parts.append(Ratios(tops, np.column_stack([ones, sure, *[ones] * len(misfits)]), groups))
+    names = ("agreement", "confident_disagreement", *MISFITS)
+    most = dict.fromkeys(names, 1.0) | {"misfit_reverse_kl": math.inf, "misfit_forward_kl": math.inf}
+    most["misfit_brier"] = 1.0 if weak.shape[1] == 2 else 2.0
+    made = {high: ratio_estimates(parts, names, bounds=(0.0, high), level=level) for high in set(most.values())}
+    found = {name: made[most[name]][i] for i, name in enumerate(names)}
+    for name, (first, second) in {
+        "misfit_reverse_kl": (students, [weak]),
+        "misfit_forward_kl": ([weak], students),
+    }.items():
+        if count := max(_without_end(one, other) for one in first for other in second):
+            note = f"it has no end on {count:,} of {len(weak):,} rows, where one says 0 and the other does not"
+            found[name] = dataclasses.replace(found[name], value=math.nan, low=math.nan, high=math.nan, note=note)
     return found
+
+
+def _without_end(first: Values, second: Values) -> int:
+    """Return the rows on which KL(first || second) is infinite."""
+    return int(((first > 0) & (second <= 0)).any(axis=1).sum())
 
 
 def as_json(estimates: Mapping[str, Any]) -> dict[str, Any]:

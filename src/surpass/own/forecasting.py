@@ -1,4 +1,4 @@
-"""The student that the strong model will be, from its cheap stand-in and the track record of earlier forecasts."""
+"""The predicted gain of the strong model, from its cheap stand-in and the track record of earlier predictions."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from surpass.advice import Rehearsal, evidence, forecast, track_record, verdict
-from surpass.advice.record import shipped
+from surpass.advice import Forecast, Rehearsal, evidence, forecast, track_record
+from surpass.advice.buying import GoldCurve
 from surpass.artifacts import Values
 from surpass.own.crossfit import Crossfit
 from surpass.own.evidence import Places, as_json
 
 
-def foretold(
+def predicted(
     rows: Crossfit,
     judges: Places,
     *,
@@ -21,10 +21,10 @@ def foretold(
     student: Values,
     half: Values,
     alone: Values,
-    dear: bool,
+    finetuned: bool,
     level: float,
-) -> dict[str, Any]:
-    """Return the gain and score to expect of the real student, the answer they give, and how forecasts like this one did.
+) -> Forecast:
+    """Return the predicted gain and score of the real student.
 
     Args:
         rows: what was cross-fitted.
@@ -33,7 +33,7 @@ def foretold(
         student: (n, C) out-of-fold predictions of the cheap student.
         half: of the cheap student on half of the rows.
         alone: of the cheap model on gold labels alone.
-        dear: whether the real student is another than the cheap one.
+        finetuned: whether the real student is, and the cheap one a probe.
         level: of the intervals.
     """
     away = np.flatnonzero(np.isfinite(weak).all(axis=1) & ~np.isfinite(rows.gold))
@@ -49,15 +49,19 @@ def foretold(
         gold_away=alone[away] if len(away) else None,
         halves=(half[judges],),
     )
-    seen, record = evidence(rehearsal), shipped()  # at the record's own level, which forecasts are scaled from
-    found = forecast(seen, dear=dear, record=record, level=level)
-    answer = verdict(found, seen)
-    return {
-        **as_json({"gain": found.gain, "student": found.student}),
-        "chance": found.chance,
-        "calibrated": found.calibrated,
-        "note": found.note,
-        "answer": answer.answer,
-        "judges_needed": answer.labels,
-        "record": track_record(record).sentence,
-    }
+    seen = evidence(rehearsal)  # at the record's own level, which forecasts are scaled from
+    return forecast(seen, finetuned=finetuned, level=level)
+
+
+def plain_curve(curve: GoldCurve) -> dict[str, Any]:
+    """Return gold labels alone as plain data."""
+    points = [{"gold": one.gold, **as_json({"score": one.score})} for one in curve.points]
+    ends = as_json({"over_student": curve.over_student, "equals": curve.equals})
+    return {"points": points, "held": curve.held, **ends}
+
+
+def plain_forecast(made: Forecast) -> dict[str, Any]:
+    """Return the predicted gain as plain data, with how such predictions did."""
+    numbers = as_json({"gain": made.gain, "student": made.student})
+    others = {"chance": made.chance, "calibrated": made.calibrated, "note": made.note}
+    return numbers | others | {"record": track_record().sentence}

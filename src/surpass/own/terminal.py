@@ -41,6 +41,6 @@ def summary(facts: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _short(role: str) -> str:
-    """Return the name of a role in a line: without what is in brackets, but for the two kinds of misfit."""
+    """Return the name of a role in a line: without what is in brackets, but for the kinds of misfit."""
     name, _, more = ROLES[role].partition(" (")
     return f"{name} ({more}" if name == "misfit" else name

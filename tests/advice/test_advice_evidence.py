@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surpass.advice import Rehearsal, evidence, labels_needed
+from surpass.advice import Rehearsal, evidence
 from surpass.errors import AlignmentError, DataError
 
 
@@ -99,11 +99,3 @@ def test_bad_predictions_are_refused():
         Rehearsal("classification", labels, groups, np.full((3, 2), np.nan), np.zeros((3, 2)))
     with pytest.raises(DataError, match="same number"):
         evidence(Rehearsal("regression", np.ones(20), tuple(map(str, range(20))), np.ones((20, 1)), np.ones((20, 1))))
-
-
-def test_the_rows_needed_fall_with_the_square_of_the_width():
-    found = evidence(_rehearsal())
-    half = (found.gain.high - found.gain.low) / 2
-    assert labels_needed(found, half / 2) == pytest.approx(4 * found.n_gold, abs=1)
-    assert labels_needed(found, 10 * half) == found.n_gold  # never fewer than there are
-    assert labels_needed(evidence(_rehearsal(8)), 0.02) is None
