@@ -12,13 +12,6 @@ from surpass.runtime import Runtime
 
 
 @pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
 def texts():
     inputs, _ = tiny.texts(60)
     return tuple(
@@ -29,24 +22,21 @@ def texts():
 @pytest.mark.parametrize("family", ["llama", "bert"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("layer", ["middle", "last"])
-def test_features_do_not_depend_on_the_number_of_lanes(request, threads, texts, family, precision, layer):
+def test_features_do_not_depend_on_the_number_of_lanes(request, texts, family, precision, layer):
     encoder = TextEncoder(backbone=request.getfixturevalue(family), layer=layer, precision=precision)
     found = []
     for lanes in (1, 2, 3):
-        threads(lanes)
-        found.append(encode(encoder, texts, Runtime(tokens_per_batch=100))[0])
-        assert torch.get_num_threads() == lanes
+        found.append(encode(encoder, texts, Runtime(tokens_per_batch=100, threads=lanes))[0])
     assert len(np.unique(found[0], axis=0)) > 20
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_states_of_lower_layers_do_not_depend_on_the_number_of_lanes(llama, threads, texts, precision):
+def test_states_of_lower_layers_do_not_depend_on_the_number_of_lanes(llama, texts, precision):
     found = []
     for lanes in (1, 2):
-        threads(lanes)
-        runtime = Runtime(tokens_per_batch=100)
+        runtime = Runtime(tokens_per_batch=100, threads=lanes)
         backbone = _backbone.load(llama, "", precision, runtime)
         tokens = _backbone.tokenize(backbone, texts, 64)
         found.append(_lower.prepare(backbone, tokens, 1, runtime).states)
@@ -56,9 +46,9 @@ def test_states_of_lower_layers_do_not_depend_on_the_number_of_lanes(llama, thre
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
 
 
-def test_a_failing_lane_leaves_threads_and_hooks_as_they_were(llama, threads, texts, monkeypatch):
-    threads(2)
-    runtime = Runtime(tokens_per_batch=100)
+def test_a_failing_lane_leaves_threads_and_hooks_as_they_were(llama, texts, monkeypatch):
+    before = torch.get_num_threads()
+    runtime = Runtime(tokens_per_batch=100, threads=2)
     backbone = _backbone.load(llama, "", "fp32", runtime)
 
     def broken(*args):
@@ -67,5 +57,5 @@ def test_a_failing_lane_leaves_threads_and_hooks_as_they_were(llama, threads, te
     monkeypatch.setattr(_backbone, "pool", broken)
     with pytest.raises(RuntimeError, match="no memory"):
         encode(TextEncoder(backbone=llama, layer=1, precision="fp32"), texts, runtime)
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == before
     assert not any(layer._forward_pre_hooks for layer in backbone.stack)

@@ -17,7 +17,7 @@ from surpass.own import parts
 from surpass.own.choosing import MOST_ROWS, Choice, choose, unchosen
 from surpass.own.crowd import Combine, combined
 from surpass.own.fitting import Pool, Student, one_hot
-from surpass.runtime import Runtime
+from surpass.runtime import Runtime, free_cores
 
 
 class BadInput(DataError, ValueError):
@@ -46,7 +46,6 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             takes rows of numbers that all sum to 1 for probabilities.
         seed: of the training.
         device: "auto", "cpu" or "cuda".
-        threads: math threads of the fits of pretrained models' features; None leaves them as they are.
 
     Attributes:
         classes_: the classes, in the order of the columns of `predict_proba`.
@@ -97,7 +96,7 @@ class WeakToStrongClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self.classes_ = _classes(y, kind, known)
         index = {name: i for i, name in enumerate(self.classes_.tolist())}
         strong = parts.model(self.strong).resolve()
-        pool = Pool(inputs, tuple(map(str, self.classes_)), Runtime(device=self.device))
+        pool = Pool(inputs, tuple(map(str, self.classes_)), Runtime(device=self.device, threads=free_cores()))
         marks = np.array([not _missing(item) for item in known], dtype=bool)
         truth = np.array([index[item] if mark else -1 for item, mark in zip(known, marks, strict=True)], dtype=np.int64)
         weak = self._weak(y, kind, index, pool, marks, truth)

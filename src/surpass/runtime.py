@@ -16,7 +16,7 @@ class Runtime:
     Attributes:
         jobs: worker processes; 0 runs every stage in this process.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        threads: math threads of each worker.
+        threads: math threads of each worker; batches of a pretrained model that run side by side in it.
         tokens_per_batch: tokens, padding included, that a forward pass takes at once.
         keep_weights: keep the fitted model beside its predictions.
         memo: loaded backbones and cached hidden states of this process, handed from stage to stage; never pickled.

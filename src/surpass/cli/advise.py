@@ -28,7 +28,7 @@ SHARED = ("source", "as_json", "quiet", "level", "threads", "device")
 @click.option("--out", type=click.Path(path_type=Path), help="Of a trial: output folder; by default out/NAME.")
 @click.option("--store", default=DEFAULT_STORE, show_default=True, help="Of a STUDY: folder of cached artifacts.")
 @click.option("--jobs", type=click.IntRange(min=0), help="Of a trial: worker processes. Default: in this one.")
-@click.option("--threads", type=click.IntRange(min=1), help="Math threads. Default: one for each free core.")
+@click.option("--threads", type=click.IntRange(min=1), help="Batches side by side. Default: one for each core.")
 @device_option
 @click.option("--level", default=0.9, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the fits.")
@@ -44,15 +44,16 @@ def advise(context: click.Context, /, source: str, **options: Any) -> None:
     DATA is a table (CSV, TSV, JSONL, Parquet, Arrow, hub:...) with the options of `surpass fit`; STUDY is a study file,
     recipe.py:function or a preset. No label is read that tests the student later.
     """
-    from surpass.runtime import free_cores
+    from surpass.runtime import cores, free_cores
     from surpass.work import math_threads
 
     study = is_study(source)
     _check_options(context, source, study=study)
-    count = options.pop("threads") or free_cores()
+    threads = options.pop("threads")
+    count = threads or free_cores()
     os.environ["OMP_NUM_THREADS"] = str(count)  # torch is not loaded yet, and reads it then
     with math_threads(count):
-        (_of_study if study else _of_table)(source, **options)
+        (_of_study if study else _of_table)(source, threads=threads or cores(), **options)
 
 
 def is_study(source: str) -> bool:
@@ -98,7 +99,7 @@ def _check_options(context: click.Context, source: str, *, study: bool) -> None:
         raise SpecError("name the strong model with --strong: hub:ORG/NAME@REV, path:DIR, package:NAME or tfidf.")
 
 
-def _of_table(source: str, *, quiet: bool, as_json: bool, **options: Any) -> None:
+def _of_table(source: str, *, quiet: bool, as_json: bool, threads: int, **options: Any) -> None:
     from surpass.own.advising import Question
     from surpass.own.advising import advise as ask
     from surpass.progress import Steps
@@ -106,7 +107,8 @@ def _of_table(source: str, *, quiet: bool, as_json: bool, **options: Any) -> Non
 
     options = {name: value for name, value in options.items() if name not in OF_STUDIES}
     wanted = columns_of(options)
-    question = Question(source=source, wanted=wanted, runtime=Runtime(device=options.pop("device")), **options)
+    runtime = Runtime(device=options.pop("device"), threads=threads)
+    question = Question(source=source, wanted=wanted, runtime=runtime, **options)
     try:
         with Steps(quiet=quiet or as_json) as progress:
             facts = ask(question, progress)
@@ -163,7 +165,7 @@ def _fit_command(question: Any, use: dict[str, Any]) -> list[str]:
 
 
 def _of_study(
-    source: str, *, quiet: bool, as_json: bool, store: str, device: str, level: float, **options: Any
+    source: str, *, quiet: bool, as_json: bool, threads: int, store: str, device: str, level: float, **options: Any
 ) -> None:
     from surpass.advice import advise_study, run_trial
     from surpass.errors import StageError
@@ -172,7 +174,8 @@ def _of_study(
     from surpass.store import Store
     from surpass.studyfile import read
 
-    study, runtime = read(source), Runtime(jobs=options["jobs"] or 0, device=device)
+    lanes = 1 if options["trial"] else threads  # of a trial the jobs are side by side
+    study, runtime = read(source), Runtime(jobs=options["jobs"] or 0, device=device, threads=lanes)
     with Steps(quiet=quiet or as_json) as progress:
         shared: dict[str, Any] = {
             "store": Store.open(store),

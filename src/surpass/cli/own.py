@@ -77,7 +77,7 @@ def model_options(*, required: bool = True) -> Callable[[Callable[..., Any]], Ca
 
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--threads", type=click.IntRange(min=1), help="Math threads. Default: one for each free core."),
+        click.option("--threads", type=click.IntRange(min=1), help="Batches side by side. Default: one for each core."),
         device_option,
         click.option(
             "--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals."
@@ -107,7 +107,7 @@ def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: A
     from surpass.runtime import free_cores
     from surpass.work import math_threads
 
-    request = _request(data, **options)
+    request = _request(data, threads, **options)
     count = threads or free_cores()
     os.environ["OMP_NUM_THREADS"] = str(count)  # torch is not loaded yet, and reads it then
     with math_threads(count), Steps(quiet=quiet or as_json) as progress:
@@ -119,12 +119,13 @@ def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: A
         click.echo(f"Model: {request.out}")
 
 
-def _request(data: str, **options: Any) -> Request:
+def _request(data: str, threads: int | None, **options: Any) -> Request:
     from surpass.own.job import Request
-    from surpass.runtime import Runtime
+    from surpass.runtime import Runtime, cores
 
     wanted = columns_of(options)
-    return Request(source=data, wanted=wanted, runtime=Runtime(device=options.pop("device")), **options)
+    runtime = Runtime(device=options.pop("device"), threads=threads or cores())
+    return Request(source=data, wanted=wanted, runtime=runtime, **options)
 
 
 def columns_of(options: dict[str, Any]) -> Wanted:

@@ -36,12 +36,12 @@ def over(
         backbone: whose layers run.
         tokens: of all rows.
         depth: see `_backbone.hidden`.
-        runtime: bounds the tokens of a batch.
+        runtime: bounds the tokens of a batch; its threads are the lanes.
         take: called on the lane, with one math thread.
         autocast: run in the context of a model that trains on this backbone.
     """
     budget = _backbone.forward_budget(runtime, backbone.device)
-    lanes = torch.get_num_threads() if backbone.device.type == "cpu" else 1
+    lanes = runtime.threads if backbone.device.type == "cpu" else 1
 
     def run(rows: list[int]) -> Found:
         batch = tokens.batch(rows, backbone.device)

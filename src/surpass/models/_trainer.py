@@ -196,6 +196,7 @@ def train(
     Raises:
         StageError: the loss is no longer a number; the message has step and learning rate.
     """
+    rows = dataclasses.replace(rows, step=_backbone.PADDED if rows.device.type == "cpu" else 1)
     total = steps(rows, plan)
     at = readings(total, plan.points)
     companion = seeded(lambda: method.companion(model.backbone.width, goal.columns.shape[1]), plan.seed)
