@@ -200,6 +200,7 @@ def test_the_command_keeps_what_was_asked():
         "columns": {"gold": "g"},
         "expected": {},
         "rows": {"gold": 40, "judges": 20, "left_for_test": 20},
+        "data": {"counts": {"usable": 1000}},
     }
     step = next_step(question, facts)
     words = shlex.split(step["command"])
@@ -208,6 +209,29 @@ def test_the_command_keeps_what_was_asked():
     for pair in (("--text", "the text"), ("--classes", "x,y z"), ("--combine", "dawid-skene"), ("--method", "hard")):
         assert words[words.index(pair[0]) + 1] == pair[1]
     assert words.count("--weak-label") == 2
+
+
+def test_on_a_narrow_terminal_no_number_is_cut(table, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    found = run(table, "--text", "text", *VOTES, "--gold", "label", "--strong", "tfidf", "--threads", 1)
+    assert found.exit_code == 0, found.output
+    assert "…" not in found.stdout
+    assert max(map(len, found.stdout.splitlines()[2:12])) <= 80
+
+
+def test_more_rows_to_label_than_the_table_has_is_said(tmp_path):
+    table = reviews.write(tmp_path / "t.csv", reviews.rows(100, gold=10))
+    found = run(table, "--text", "text", "--weak-label", "v1", "--gold", "label", "--strong", "tfidf", "--threads", 1)
+    assert "more rows (this table has but 85 to label) drawn at random" in found.stdout
+
+
+def test_labels_that_are_copied_say_once_that_no_number_tells(tmp_path):
+    held = [dict(row, v1="good") for row in reviews.rows(100, gold=60)]
+    table = reviews.write(tmp_path / "t.csv", held)
+    found = run(table, "--text", "text", "--weak-label", "v1", "--gold", "label", "--strong", "tfidf", "--threads", 1)
+    assert found.exit_code == 0, found.output
+    assert "differ too rarely for a gain of .02 or .05: no number of gold rows tells it." in found.stdout
+    assert "with power" not in found.stdout
 
 
 def test_gold_rows_without_weak_labels_are_to_get_some(tmp_path):

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -400,6 +401,7 @@ def test_the_command_writes_both_files_and_the_section(short, tmp_path):
     done = diagnose(out, "--store", str(short.store.root))
     assert done.exit_code == 0, done.output
     assert "undefined" in done.output
+    assert not re.search(r"\b1 (numbers|times)\b", done.output)
     with (out / "diagnoses.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     data = json.loads((out / "diagnoses.json").read_text(encoding="utf-8"))
@@ -489,7 +491,18 @@ def test_a_study_without_a_finished_cell(short, tmp_path):
     shutil.rmtree(tmp_path / "store" / "fit")
     done = diagnose(short.copy(tmp_path / "out"), "--store", str(tmp_path / "store"))
     assert done.exit_code == 2
-    assert "no finished cell" in done.output
+    assert "no finished cell in store" in done.output
+    assert "with --store" in done.output
+
+
+def test_a_report_that_cannot_be_written_names_no_option_that_the_command_lacks(short, tmp_path):
+    out = short.copy(tmp_path / "out")
+    (out / "report.html").unlink(missing_ok=True)
+    (out / "report.html").mkdir()
+    done = diagnose(out, "--store", str(short.store.root))
+    assert done.exit_code == 2
+    assert "cannot be written" in done.output
+    assert "--out" not in done.output
 
 
 def test_predictions_that_are_not_there_at_several_points_have_no_speed(small_study, store):

@@ -88,6 +88,11 @@ def test_families_tell_their_meaning_and_their_rows():
     assert told["Errors that neighbours correct"].endswith("Read from: test rows with ground truth.")
 
 
+def test_likeness_says_that_copies_of_unsure_models_are_near_zero():
+    capa = next(family for family in FAMILIES if family.diagnostic == "similarity")
+    assert "of models that are unsure even copies are near 0" in capa.rests_on
+
+
 def test_tables_hold_the_numbers_and_leave_lines_without_any_to_a_sentence():
     found = section(diagnosed())
     assert found is not None

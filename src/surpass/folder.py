@@ -32,13 +32,13 @@ def check_writable(out: Path, store: Store) -> None:
 
 
 @contextlib.contextmanager
-def writing(out: Path) -> Iterator[None]:
+def writing(out: Path, remedy: str = "Give a writable folder with --out") -> Iterator[None]:
     """Turn an error of the file system into one that says what to do about the output folder."""
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"output folder '{out}' cannot be written: {error.strerror or error}. Give a writable folder with --out; "
+            f"output folder '{out}' cannot be written: {error.strerror or error}. {remedy}; "
             "what was computed is kept in the store."
         ) from error
 

@@ -139,6 +139,8 @@ def next_step(question: Any, facts: dict[str, Any]) -> dict[str, str]:
     elif verdict["label"]:
         column = f"column {gold}" if gold else "a new column, named with --gold"
         more = "more rows" if rows["gold"] else "rows"
+        if verdict["label"] > (there := facts["data"]["counts"]["usable"] - rows["gold"]):
+            more += f" (this table has but {there:,} to label)"
         text = f"Label about {verdict['label']:,} {more} drawn at random ({column}), and ask again. To go on as it is:"
     else:
         text = "More gold labels would hardly tell; the strong run would:"

@@ -37,7 +37,7 @@ def diagnose(out: Path, store: Path | None, as_json: bool, quiet: bool) -> None:
     with Steps(quiet=quiet or as_json) as progress:
         rows = look_into(made, root, progress=progress)
     found = results(made, outcomes, root)
-    with writing(out):
+    with writing(out, "Free it, or make it writable"):
         files = write_rows(rows, found, out)
         # as they were written, so that the report made again is the same to the last digit
         files |= write(dataclasses.replace(found, diagnoses=read(out, found)), out)
@@ -60,6 +60,10 @@ def _summary(rows: Sequence[DiagnosisRow]) -> Iterator[str]:
     lost = [row for row in rows if row.estimate.value != row.estimate.value]
     for name, count in Counter(row.diagnostic for row in rows).items():
         without = sum(row.diagnostic == name for row in lost)
-        yield f"{name:12}{count - without:5} numbers" + (f", {without} undefined" if without else "")
+        yield f"{name:12}{_counted(count - without, 'number', 5)}" + (f", {without} undefined" if without else "")
     for why, count in Counter(row.estimate.note for row in lost).most_common():
-        yield f"undefined {count} times: {why}"
+        yield f"undefined {_counted(count, 'time')}: {why}"
+
+
+def _counted(count: int, word: str, width: int = 0) -> str:
+    return f"{count:{width}} {word}{'' if count == 1 else 's'}"

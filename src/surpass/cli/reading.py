@@ -50,7 +50,7 @@ def compare(
 
     made, outcomes, root = recall(out, store)
     found = versus(made, root, baseline=baseline, metrics=metrics, split=split)
-    with writing(out):
+    with writing(out, "Free it, or make it writable"):
         files = write(found, out)
     if as_json:
         click.echo(files["compare.json"].read_text(encoding="utf-8"))

@@ -78,7 +78,8 @@ def _tables(facts: Mapping[str, Any]) -> Iterator[Table | str]:
 
 def _table(*titles: str) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in titles:
+    table.add_column(titles[0], overflow="fold")  # on a narrow terminal names wrap, and no number is cut
+    for title in titles[1:]:
         table.add_column(title, no_wrap=True)
     return table
 
@@ -150,14 +151,14 @@ def _label_free(facts: Mapping[str, Any]) -> Iterator[str]:
     free = {name: from_json(held) for name, held in facts["label_free"].items()}
     misfits = ", ".join(f"{words} {free[name]}" for name, words in MISFITS.items())
     yield f"Without gold labels: student and labels agree on {free['agreement']} of the rows; misfit: {misfits}."
-    counts = []
-    for gain, held in facts["needed"].items():
-        count = held["value"]
-        what = (
-            f"about {about(2 * int(count)):,} gold rows" if count is not None else "no number (they differ too rarely)"
-        )
-        counts.append(f"{what} tell a gain of {_short(float(gain))}")
-    yield f"{', '.join(counts)} from none with power .8, half of them set aside for the test of surpass fit."
+    told = {_short(float(gain)): held["value"] for gain, held in facts["needed"].items()}
+    counts = [
+        f"about {about(2 * int(n)):,} gold rows tell a gain of {gain}" for gain, n in told.items() if n is not None
+    ]
+    if counts:
+        yield f"{', '.join(counts)} from none with power .8, half of them set aside for the test of surpass fit."
+    if rare := [gain for gain, n in told.items() if n is None]:
+        yield f"Student and labels differ too rarely for a gain of {' or '.join(rare)}: no number of gold rows tells it."
 
 
 def _short(number: float) -> str:

@@ -44,7 +44,8 @@ FAMILIES = (
         "Likeness of errors (CAPA)",
         "How much alike two models err beyond what their accuracy makes them: 0 for independent errors, towards 1 for "
         "the same ones. The less the ceiling errs like the supervisor, the more there is to gain.",
-        "Errors are taken to fall evenly on the wrong classes; rows of unlike difficulty make any two models look alike.",
+        "It reads probabilities: of models that are unsure even copies are near 0. Errors are taken to fall evenly on the "
+        "wrong classes; rows of unlike difficulty make any two models look alike.",
         {"similarity": "Likeness"},
     ),
     Family(
