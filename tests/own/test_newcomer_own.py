@@ -77,6 +77,17 @@ def test_a_weak_column_without_any_label_is_told(tmp_path):
     assert "no row with a weak label in 'v1'" in told(tmp_path, held, "--weak-label", "v1", "--gold", "label")
 
 
+def test_weak_labels_of_one_class_and_rows_without_any_are_counted(tmp_path):
+    held = changed(reviews.rows(80, gold=40), v1=lambda cell: "good")
+    text = told(tmp_path, held, "--weak-label", "v1", "--gold", "label", code=0)
+    assert "all labels of column 'v1' are good" in text
+    held = reviews.rows(80, gold=40)
+    gold_alone = next(row for row in held if row["label"])
+    gold_alone["v1"] = ""
+    text = told(tmp_path, held, "--weak-label", "v1", "--gold", "label", "--overwrite", code=0)
+    assert "rows with a gold label and no weak one: 1" in text
+
+
 def test_gold_on_other_rows_than_weak_labels_is_not_said_to_be_missing(tmp_path):
     held = [
         row | ({"label": row["truth"], "v1": ""} if i % 3 == 0 else {"label": "", "v1": row["truth"]})

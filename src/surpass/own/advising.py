@@ -87,7 +87,7 @@ def advise(question: Question, tell: Tell = lambda share, text: None) -> dict[st
     own = read(table, wanted, tell)
     asked = _Asked(question, own, strong.resolve(), weak_model.resolve() if weak_model else None, chosen, tell)
     facts = asked.facts()
-    facts["data"] = {"name": question.source, "counts": own.counts, "told": table_told(table, own)}
+    facts["data"] = {"name": question.source, "counts": own.counts, "told": table_told(table, own, question.wanted)}
     return worded(facts)
 
 

@@ -160,7 +160,7 @@ def request_facts(wanted: Wanted, own: Own, table: Table, source: str) -> dict[s
             "name": source if source.startswith("hub:") else Path(source).name,
             "digest": table.digest(),
             "counts": own.counts,
-            "told": table_told(table, own),
+            "told": table_told(table, own, wanted),
         },
     }
 
@@ -175,8 +175,8 @@ def labels_told(wanted: Wanted, weak: Model | None, combine: str) -> str:
     return f"weak labels of {', '.join(wanted.weak)}{how}"
 
 
-def table_told(table: Table, own: Own) -> list[str]:
-    """Return what was left out of the table, in sentences."""
+def table_told(table: Table, own: Own, wanted: Wanted) -> list[str]:
+    """Return what was left out of the table, and what its weak labels lack, in sentences."""
     counts, found = own.counts, []
     if table.bad_count:
         found.append(table.told())
@@ -189,6 +189,12 @@ def table_told(table: Table, own: Own) -> list[str]:
         )
     if repeats := counts["kept"] - len(set(own.groups)):
         found.append(f"{repeats:,} rows repeat the text of another; equal texts stay on one side of every cut")
+    if not wanted.supervised and (without := int((~own.labelled).sum())):
+        found.append(f"rows with a gold label and no weak one: {without:,}")
+    for name, votes in zip(wanted.weak, own.votes.T, strict=True):
+        given = np.unique(votes[np.isfinite(votes)])
+        if len(given) == 1:
+            found.append(f"all labels of column '{name}' are {own.classes[int(given[0])]}")
     return found
 
 
