@@ -240,7 +240,7 @@ def test_a_perturbation_is_as_large_as_it_says():
 
 
 @pytest.mark.parametrize("kind", ["target", "perturbed", "learned"])
-def test_features_are_the_number_and_the_representation(kind):
+def test_features_are_the_number_and_the_representation(kind, monkeypatch):
     encoder = Mlp(**QUICK, representation=kind).encoder()
     assert encoder is not None
     rows = TASK.draw("test", 12, 0)
@@ -248,7 +248,10 @@ def test_features_are_the_number_and_the_representation(kind):
     vectors, _ = encoder.encode(rows.inputs, Runtime(), known)
     assert vectors.dtype == np.float32
     np.testing.assert_array_equal(vectors[:, 0], np.arange(12) % 4)
-    np.testing.assert_array_equal(vectors, encoder.encode(rows.inputs, Runtime())[0])  # learned on the way
+    runtime = Runtime()
+    np.testing.assert_array_equal(vectors, encoder.encode(rows.inputs, runtime)[0])  # learned on the way
+    monkeypatch.setattr(Encoder, "learn", lambda *call: pytest.fail("learned twice"))
+    np.testing.assert_array_equal(vectors, encoder.encode(rows.inputs, runtime)[0])
     if kind == "target":
         inputs: Array = rows.inputs  # type: ignore[assignment]
         np.testing.assert_allclose(vectors[:, 1:], represent(TASK.network(), inputs[:, 1:].astype(float)), rtol=1e-5)

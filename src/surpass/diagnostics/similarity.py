@@ -18,7 +18,7 @@ independent errors. Below 0 (with two classes not below -1): they err on differe
 
 Fails: undefined when both models are always right and sure (expected = 1). Rows whose difficulty varies make models look
 alike although neither knows of the other; classes that attract errors (imbalance) do too, since `expected` spreads them
-evenly. Temperature matters: calibrate before comparing pairs whose sharpness differs, or look at `hard=True`.
+evenly. Temperature matters: calibrate before comparing pairs whose sharpness differs, or look at `only_top=True`.
 """
 
 from __future__ import annotations

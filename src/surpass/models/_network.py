@@ -84,7 +84,10 @@ class Network(Encoder):
         self, inputs: Inputs, runtime: Runtime, learned: Parameters | None = None
     ) -> tuple[NDArray[np.float32], Facts]:
         """Return representations (n, w), after the number of the task where the task has its rows numbered."""
-        learned = learned or runtime.memo.setdefault(key(self), self.learn(runtime))
+        if learned is None:
+            if (name := key(self)) not in runtime.memo:
+                runtime.memo[name] = self.learn(runtime)
+            learned = runtime.memo[name]
         vectors = self._vectors(inputs)
         numbers, vectors = np.split(vectors, [int(self.learned_on.numbered)], axis=1)
         wide = learned.arrays[0].shape[0]

@@ -66,6 +66,11 @@ class TextEncoder(Encoder):
     precision: Precision = "auto"
     digest: str = ""
 
+    @classmethod
+    def of(cls, model: Any) -> TextEncoder:
+        """Return the features that a model with the same six fields reads."""
+        return cls(**{field.name: getattr(model, field.name) for field in dataclasses.fields(cls)})
+
     def resolve(self) -> TextEncoder:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
         from surpass.assets import backbones

@@ -87,14 +87,7 @@ class Mixture(Model):
         """Return the features that the heads read."""
         if not self.backbone:
             return None
-        return TextEncoder(
-            backbone=self.backbone,
-            layer=self.layer,
-            pool=self.pool,
-            max_length=self.max_length,
-            precision=self.precision,
-            digest=self.digest,
-        )
+        return TextEncoder.of(self)
 
     def resolve(self) -> Mixture:
         """Fill the backbone's digest and the precision."""

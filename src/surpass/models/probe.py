@@ -86,14 +86,7 @@ class Probe(Model):
 
     def encoder(self) -> TextEncoder:
         """Return the features that the head reads."""
-        return TextEncoder(
-            backbone=self.backbone,
-            layer=self.layer,
-            pool=self.pool,
-            max_length=self.max_length,
-            precision=self.precision,
-            digest=self.digest,
-        )
+        return TextEncoder.of(self)
 
     def resolve(self) -> Probe:
         """Fill the backbone's digest and the precision."""

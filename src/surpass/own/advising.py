@@ -29,6 +29,7 @@ from surpass.own.crossfit import FOLDS, Crossfit, Labels, crossfit
 from surpass.own.crowd import Combine, combined
 from surpass.own.evidence import Places, Predicted, as_json, divide, with_gold, without_gold
 from surpass.own.forecasting import plain_curve, plain_forecast, predicted
+from surpass.own.job import check_together
 from surpass.own.notes import labels_told, table_told
 from surpass.own.reading import Own, Wanted, read
 from surpass.runtime import Runtime
@@ -79,7 +80,7 @@ def advise(question: Question, tell: Tell = lambda share, text: None) -> dict[st
     weak_model = parts.model(question.supervisor, "supervisor") if question.supervisor is not None else None
     chosen = None if question.method == parts.AUTO else parts.method(question.method)
     saving.check_model(strong, chosen, preference=wanted.preference)
-    _check(question)
+    check_together(question.n_gold, question.supervisor, question.combine, wanted)
     if strong.kind != "model/sklearn":
         question.runtime.torch_device()
     table = open_table(question.source, strict=question.strict, encoding=question.encoding)
@@ -89,14 +90,6 @@ def advise(question: Question, tell: Tell = lambda share, text: None) -> dict[st
     facts = asked.facts()
     facts["data"] = {"name": question.source, "counts": own.counts, "told": table_told(table, own, question.wanted)}
     return worded(facts)
-
-
-def _check(question: Question) -> None:
-    """Refuse options that do not go together, as `surpass fit` does."""
-    if question.n_gold is not None and (question.supervisor is None or question.n_gold < 2):
-        raise DataError(f"--n-gold {question.n_gold}: at least 2, and only with --supervisor.")
-    if question.combine != "mean" and len(question.wanted.weak) < 2:
-        raise SpecError(f"--combine {question.combine} compares raters: name two columns or more with --weak-label.")
 
 
 class _Asked:

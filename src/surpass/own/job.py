@@ -105,12 +105,7 @@ def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, An
     weak_model = parts.model(request.supervisor, "supervisor") if request.supervisor is not None else None
     method = None if request.method == parts.AUTO else parts.method(request.method)
     saving.check(strong, method, request.out, overwrite=request.overwrite, preference=wanted.preference)
-    if request.n_gold is not None and (weak_model is None or request.n_gold < 2):
-        raise DataError(
-            f"--n-gold {request.n_gold}: at least 2, and only with --supervisor, which is fitted on so many."
-        )
-    if request.combine != "mean" and len(wanted.weak) < 2:
-        raise SpecError(f"--combine {request.combine} compares raters: name two columns or more with --weak-label.")
+    check_together(request.n_gold, request.supervisor, request.combine, wanted)
     if strong.kind != "model/sklearn":
         request.runtime.torch_device()  # whether there is such a device is told before the table is read
     clock = _Clock(tell)
@@ -132,6 +127,14 @@ def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, An
         facts["seconds"] = clock.taken
         saving.write_facts(folder, facts)
     return facts
+
+
+def check_together(n_gold: int | None, supervisor: Any, combine: Combine, wanted: Wanted) -> None:
+    """Refuse options that do not go together."""
+    if n_gold is not None and (supervisor is None or n_gold < 2):
+        raise DataError(f"--n-gold {n_gold}: at least 2, and only with --supervisor, which is fitted on so many.")
+    if combine != "mean" and len(wanted.weak) < 2:
+        raise SpecError(f"--combine {combine} compares raters: name two columns or more with --weak-label.")
 
 
 class _Fit:
