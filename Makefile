@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help env demo test test-fast lint clean
+.PHONY: help env demo test test-fast lint bench soak clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,6 +36,14 @@ test: lint  ## lint, then every test that needs no network
 
 test-fast: env  ## the tests that take seconds
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not assets and not browser and not network"
+
+bench: env  ## every claim of speed as a ratio taken in one run, in bench/results
+	$(BIN)/surpass assets fetch vader-ratings smollm2-135m
+	$(BIN)/surpass bench
+
+MINUTES ?= 30
+soak: env  ## a study of 2,000 stages under random kills, compared with an undisturbed one: make soak MINUTES=3
+	$(BIN)/python tests/soak/soak.py --minutes $(MINUTES)
 
 clean:  ## remove what the targets made, but for the asset cache
 	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache

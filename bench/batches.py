@@ -1,9 +1,9 @@
-"""What do batches side by side, math threads and padding of training batches do to SmolLM2-135M on a processor?
+"""What do batches side by side, math threads and packed rows do to SmolLM2-135M on a processor?
 
     python bench/batches.py [--rows 800] [--repeats 2]
 
 Film review snippets, in turns: features with one lane, two lanes, and one lane of two math threads; then LoRA on the two
-top layers (lower layers known) with batches padded to multiples of 16 tokens and not at all. Milliseconds a row on the clock,
+top layers (lower layers known) with padded batches and with packed ones. Milliseconds a row on the clock,
 then the ratio of the medians. Needs `surpass assets fetch vader-ratings smollm2-135m`.
 """
 
@@ -60,14 +60,16 @@ def features(texts: tuple[str, ...], lanes: int, threads: int) -> Callable[[], o
     return work
 
 
-def training(texts: tuple[str, ...], padded: int) -> Callable[[], object]:
+def training(texts: tuple[str, ...], longest: int) -> Callable[[], object]:
     """Return a call that trains on all texts whose lower layers have run."""
     model = HF(backbone=BACKBONE, tune="lora", layers=2, lr=2e-3, epochs=1, batch_size=16, points=1).resolve()
-    pool = Pool(texts, ("0", "1"), Runtime())
+    runtime = Runtime()
+    pool = Pool(texts, ("0", "1"), runtime)
+    backbone = _backbone.load(model.backbone, model.digest, model.precision, runtime)
     values = one_hot(np.arange(len(texts)) % 2, 2)
 
     def work() -> None:
-        _backbone.PADDED = padded
+        backbone.packs = longest
         pool.fit(model, Soft(), np.arange(len(texts)), values)
 
     return work
@@ -85,7 +87,7 @@ def main() -> None:
     texts = tuple(str(examples[i].input) for i in places)
     settings = {"one lane": (1, 1), "two lanes": (2, 1), "one lane of two math threads": (1, 2)}
     in_turns({f"features, {name}": features(texts, *s) for name, s in settings.items()}, given.rows, given.repeats)
-    cases = {f"training, multiples of {size}": training(texts, size) for size in (1, 16)}
+    cases = {"training, padded": training(texts, 0), "training, packed": training(texts, 1 << 30)}
     in_turns(cases, given.rows, given.repeats)
 
 

@@ -108,11 +108,13 @@ def test_same_seed_same_numbers_other_seed_other_numbers(llama):
 
 
 def test_order_is_new_every_epoch():
-    sampler = _trainer._Shuffled(50, seed=3)
-    epochs = [list(sampler), list(sampler)]
-    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(50))
-    assert epochs[0] != epochs[1]
-    assert epochs[0] == list(_trainer._Shuffled(50, seed=3))
+    plan = tiny.hf("path:none", epochs=2, batch_size=16)._plan(3)
+    drawn = _trainer._drawn(50, plan)
+    assert [len(rows) for rows in drawn] == [16, 16, 16, 2] * 2
+    first, second = ([row for rows in drawn[start : start + 4] for row in rows] for start in (0, 4))
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert first != second
+    assert drawn == _trainer._drawn(50, plan)
 
 
 def test_rows_of_weight_zero_change_nothing(llama):

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 import tiny
-import torch
 
 from surpass.artifacts import take
 from surpass.methods.logconf import LogConf
@@ -67,26 +66,6 @@ def test_result_does_not_depend_on_what_ran_before(llama):
     other = dataclasses.replace(work, inputs=take(work.inputs, np.arange(20)), targets=work.targets.take(np.arange(20)))
     model.fit(other, runtime).predict(work.inputs)
     assert np.array_equal(model.fit(work, runtime).watched, model.fit(work, Runtime()).watched)
-
-
-@pytest.mark.parametrize("tune", [{"tune": "full"}, {"tune": "lora", "layers": 2}], ids=str)
-def test_padding_to_multiples_changes_rounding_alone(llama, monkeypatch, tune):
-    work, model = tiny.work(40, method=LogConf()), tiny.hf(llama, precision="fp32", **tune)
-    padded = model.fit(work, Runtime())
-    monkeypatch.setattr(_backbone, "PADDED", 1)
-    plain = model.fit(work, Runtime())
-    assert padded.watched == pytest.approx(plain.watched, abs=1e-5)
-
-
-def test_padded_batches_end_at_the_longest_text(llama):
-    backbone = _backbone.load(llama, "", "fp32", Runtime())
-    tokens = _backbone.Tokens(([5] * 3, [5] * 17, [5] * 20), None, 0.0)
-    rows = _lower.Rows(tokens, backbone.device, step=16)
-    assert rows.lengths.tolist() == [16, 20, 20]
-    assert rows.batch([0])[0]["attention_mask"].tolist() == [[1] * 3 + [0] * 13]
-    assert rows.batch([0, 1])[0]["input_ids"].shape == (2, 20)
-    states = tuple(torch.ones(len(ids), 4) for ids in tokens.ids)
-    assert dataclasses.replace(rows, states=states).batch([0])[1].sum(dim=(0, 2)).tolist() == [4.0] * 3 + [0.0] * 13
 
 
 def _counting(backbone):

@@ -94,11 +94,13 @@ def test_adam_comes_to_the_exact_head(tmp_path):
     fitted = adam.fit(work(), CPU)
     assert fitted.predict(NEW) == pytest.approx(HEAD.fit(work(), CPU).predict(NEW), abs=2e-3)
     fitted.save(tmp_path)
-    import joblib
+    import skops.io
 
     from surpass.models.probe import _predict
 
-    assert _predict(joblib.load(tmp_path / "model.joblib"), NEW) == pytest.approx(fitted.predict(NEW), abs=1e-6)
+    path = tmp_path / "model.skops"
+    head = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
+    assert _predict(head, NEW) == pytest.approx(fitted.predict(NEW), abs=1e-6)
 
 
 def test_heads_together_are_what_each_is_alone():

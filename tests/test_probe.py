@@ -200,7 +200,7 @@ def test_loss_that_is_no_number_names_step_and_rate():
 @pytest.mark.parametrize("solver", ["exact", "adam"])
 def test_saved_head_is_written(tmp_path, solver):
     _fit(_probe(solver=solver, epochs=2), _work()).save(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.joblib"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.skops"]
 
 
 def test_what_it_can_and_reads():

@@ -6,9 +6,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
+import skops.io
 import tiny
 import torch
 from scipy.optimize import minimize
@@ -169,8 +169,9 @@ def test_a_saved_head_predicts_as_before(solver, target, tmp_path):
     values = soft_labels(3) if target == "classification" else VECTORS[:, :1]
     fitted = fit(probe, work_of(VECTORS, values, target=target))
     fitted.save(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.joblib"]
-    read = joblib.load(tmp_path / "model.joblib")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.skops"]
+    path = tmp_path / "model.skops"
+    read = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
     assert _predict(read, NEW) == pytest.approx(fitted.predict(NEW), abs=1e-5)
 
 

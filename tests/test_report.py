@@ -13,6 +13,8 @@ from sample_results import NO_GAP, all_failed, change, empty, estimate, nothing,
 
 from surpass.checks import Finding
 from surpass.report import headline, story, svg, text
+from surpass.report.document import build
+from surpass.report.markdown import markdown
 from surpass.report.terminal import summary
 from surpass.results import Results
 from surpass.stats import Estimate
@@ -127,6 +129,31 @@ def test_a_task_without_the_primary_metric_shows_its_first() -> None:
 def test_findings_touch_the_rows_they_name(where: dict[str, str], touched: bool) -> None:
     row = next(r for r in sample().rows if r.task == "sarcasm" and r.method == "logconf(paper)")
     assert headline.touches(Finding("code", "warning", "", where, {}), row) is touched
+
+
+def test_findings_of_a_row_are_those_that_touch_it() -> None:
+    results = sample()
+    others = [{}, {"seed": "1"}, {"task": "sarcasm"}, {"task": "sarcasm", "seed": "2"}, {"elsewhere": "x"}]
+    more = [Finding("code", "note", f"number {i}", where, {}) for i, where in enumerate(others)]
+    findings = (*results.findings, *more)
+    touching = headline.Touching(findings)
+    for row in (*results.rows, *results.agreement):
+        wanted = [
+            (i, one) for i, one in enumerate(headline.ordered(findings), 1) if one.where and headline.touches(one, row)
+        ]
+        assert touching.of(row) == wanted
+
+
+def test_tables_too_long_for_a_page_give_way_to_their_file(monkeypatch) -> None:
+    results = sample()
+    whole = markdown(build(results))
+    monkeypatch.setattr("surpass.report.document._MOST_ROWS", 3)
+    monkeypatch.setattr("surpass.report.document._SLOWEST", 2)
+    short = markdown(build(results))
+    assert len(short) < len(whole)
+    assert f"{len(results.rows)} rows, too many for a page: `results.csv`" in short
+    assert "stand in `results.csv`, each with its reason" in short
+    assert "the 2 longest, all are in results.json" in short
 
 
 def test_improvement_knows_errors_from_scores() -> None:

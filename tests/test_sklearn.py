@@ -129,9 +129,10 @@ def test_names():
 
 
 def test_a_fitted_model_is_saved(tmp_path):
-    import joblib
+    import skops.io
 
     fitted = VECTORS.fit(work(INPUTS, np.eye(2)[LABELS]), Runtime())
     fitted.save(tmp_path)
-    _, estimator, *_ = joblib.load(tmp_path / "model.joblib")
+    path = tmp_path / "model.skops"
+    _, estimator, *_ = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
     assert estimator.predict_proba(INPUTS) == pytest.approx(fitted.predict(INPUTS))

@@ -304,9 +304,10 @@ def test_names_tell_the_features():
 
 
 def test_other_features_are_saved_and_read(tmp_path):
-    import joblib
+    import skops.io
 
     found = fitted(Sklearn(features="morgan"), work(SMILES, np.eye(2)[LABELS]))
     found.save(tmp_path)
-    again = joblib.load(tmp_path / "model.joblib")
+    path = tmp_path / "model.skops"
+    again = skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))
     assert np.array_equal(found.function(again, SMILES), found.predict(SMILES))

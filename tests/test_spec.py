@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from surpass.methods.hard import Hard
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
+from surpass.runner import graph
 from surpass.spec import Spec, decode, describe_type, difference, encode, key, name_of, option
 from surpass.splits import Data
 from surpass.stages import Fit, Label
@@ -218,6 +220,15 @@ def test_names_for_people():
 def test_the_same_class_in_a_script_and_in_its_workers_has_one_kind():
     body = {"__module__": "__mp_main__", "__qualname__": "Mine"}
     assert spec(type("Mine", (Soft,), body)).kind == "method/__main__:Mine"
+
+
+def test_a_key_is_the_hash_of_the_canonical_text(small_study):
+    odd = Sklearn(
+        params=(("text", 'quote " \\ \u00e9\u2028\n'), ("one", 1), ("half", 0.5), ("no", None), ("yes", True))
+    )
+    for stage in graph(small_study(pairs=(Pair(weak=Sklearn(ngrams=1), strong=odd),), seeds=2)).values():
+        text = json.dumps(encode(stage.spec), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        assert stage.key == key(stage.spec) == hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 # The lock file of defaults

@@ -11,7 +11,7 @@ import pytest
 
 from surpass.errors import DataError, SpecError, UnknownNameError
 from surpass.metrics import METRICS
-from surpass.stats import Run, agreement_estimate, compare
+from surpass.stats import Run, agreement_estimate, compare, compare_all
 from surpass.stats.resampling import group_weights, numbered_groups, ratio_draws, score_draws
 
 QUANTITIES = ("floor", "student", "ceiling", "gap", "gain", "pgr")
@@ -241,6 +241,15 @@ def test_no_variation_is_noted():
 def test_intervals_stay_within_what_is_possible():
     run = Run(np.ones(20), range(20), answers(np.arange(20) > 0), answers(np.zeros(20)), answers(np.ones(20)))
     assert compare("accuracy", [run]).student.high == 1.0
+
+
+@pytest.mark.parametrize("per_group", [1, 4])
+def test_metrics_resampled_together_have_the_numbers_of_each_alone(per_group):
+    runs, names = noisy_runs(per_group=per_group), ("accuracy", "auroc", "log_loss", "brier", "ece")
+    together = compare_all(names, runs)
+    assert list(together) == list(names)
+    for name in names:
+        assert same(compare(name, runs), together[name])
 
 
 def test_agreement_over_seeds_by_hand():

@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 
 from surpass.stats import Estimate
 from surpass.stats.intervals import CEILING, FLOOR, GAIN, GAP, STUDENT, Spread
-from surpass.stats.resampling import group_weights, ratio_draws, shared_covariance
+from surpass.stats.resampling import covariances, group_weights, ratio_draws
 
 
 def test_half_width_by_hand():
@@ -79,11 +79,11 @@ def test_shared_covariance_is_that_of_the_rows_only():
     tops = [rows + 3 * rng.normal(size=(2000, 1)) for _ in range(6)]
     index = [np.arange(2000)] * 6
     draws = ratio_draws(tops, [np.ones((2000, 1))] * 6, index, groups=2000, resamples=4000, seed=0)
-    assert shared_covariance(draws, groups=2000)[0, 0] == pytest.approx(4 / 2000, rel=0.15)
-    assert shared_covariance(draws[:, :1], groups=2000)[0, 0] == pytest.approx(13 / 2000, rel=0.15)
+    assert covariances(draws, groups=2000)[0][0, 0] == pytest.approx(4 / 2000, rel=0.15)
+    assert covariances(draws[:, :1], groups=2000)[0][0, 0] == pytest.approx(13 / 2000, rel=0.15)
     apart = [np.arange(2000) + 2000 * s for s in range(6)]
     draws = ratio_draws(tops, [np.ones((2000, 1))] * 6, apart, groups=12_000, resamples=1000, seed=0)
-    assert abs(shared_covariance(draws, groups=12_000)[0, 0]) < 0.2 * 13 / 2000
+    assert abs(covariances(draws, groups=12_000)[0][0, 0]) < 0.2 * 13 / 2000
 
 
 @given(st.floats(0.1, 50), st.floats(-5, 5), st.booleans())

@@ -27,7 +27,7 @@ from surpass.results import (
     ShiftRow,
     Way,
 )
-from surpass.shelf import Seeds, Trained, names, run_of, scored_splits, shared_runs
+from surpass.shelf import Seeds, Trained, names, rules, run_of, scored_splits, shared_runs
 from surpass.spec import key
 from surpass.splits import Data
 from surpass.stats import Run
@@ -61,15 +61,23 @@ def analyse(
     study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow], agreement: Sequence[AgreementRow]
 ) -> Analyses:
     """Return the analyses of a study's scored cells, read by its stopping rule; `rows` and `agreement` are their scores."""
-    classes = [group for group in groups if group[0].splits.target != "regression"]
+    errors, calibrations = list[ErrorRow](), list[CalibrationRow]()
+    shifts, misfits = list[ShiftRow](), list[MisfitRow]()
+    scores = {(*_subject(row), row.split, row.metric, row.stopping): row for row in rows}
+    for group in groups:  # one by one: each reads the same runs, which are made once
+        if group[0].splits.target != "regression":
+            errors += _errors(study, group)
+            calibrations += _calibration(study, group, scores)
+        shifts += _shifts(study, group)
+        misfits += misfit_rows(study, group)
     return Analyses(
-        tuple(row for group in classes for row in _errors(study, group)),
-        tuple(row for group in classes for row in _calibration(study, group)),
+        tuple(errors),
+        tuple(calibrations),
         tuple(_ladders(study, groups, rows, agreement)),
         tuple(_saliency(study, groups)),
-        tuple(row for group in groups for row in _shifts(study, group)),
+        tuple(shifts),
         tuple(_settings(study, groups, rows)),
-        tuple(row for group in groups for row in misfit_rows(study, group)),
+        tuple(misfits),
         tuple(selections(study, groups)),
     )
 
@@ -81,10 +89,15 @@ def _errors(study: Study, group: Seeds) -> Iterator[ErrorRow]:
             yield ErrorRow(split=split, bin=place, **{**found._asdict(), **names(group[0].cell)})
 
 
-def _calibration(study: Study, group: Seeds) -> Iterator[CalibrationRow]:
+def _calibration(study: Study, group: Seeds, scores: Scores) -> Iterator[CalibrationRow]:
+    told = tuple(names(group[0].cell).values())
+    alike = {study.stopping in rules(one) for one in group}  # else rows of one rule mix what runs of another read
+    rule = study.stopping if True in alike else "last"
     for split in scored_splits(group[0]):
         runs = [run_of(one, split, study.stopping) for one in group]
-        for found in calibration(runs, level=study.level):
+        rows = {metric: scores.get((*told, split, metric, rule)) for metric in ("ece", "brier")}
+        known = {name: (row.floor, row.student, row.ceiling) for name, row in rows.items() if row and len(alike) == 1}
+        for found in calibration(runs, known=known, level=study.level):
             yield CalibrationRow(split=split, **{**found._asdict(), **names(group[0].cell)})
 
 

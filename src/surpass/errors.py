@@ -45,6 +45,10 @@ class StoreError(SurpassError):
     """The store is not ours, is full, or holds an artifact that is not what its manifest says."""
 
 
+class UnwritableError(StoreError):
+    """The store takes nothing more, because it is full or cannot be written: no further stage can be kept."""
+
+
 class AssetError(SurpassError):
     """A packaged model or data set is missing, or is not the file that the manifest names."""
 

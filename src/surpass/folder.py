@@ -47,11 +47,16 @@ def remember(out: Path, plan: Plan, outcomes: Sequence[Outcome], store: Store) -
     """Write what `recall` needs into the output folder."""
     out.mkdir(parents=True, exist_ok=True)
     ended = [outcome._asdict() for outcome in outcomes if outcome.status in ("failed", "skipped")]
-    body = {"study": encode(plan.study), "store": os.path.relpath(store.root, out.absolute()), "ended": ended}
+    body = {"study": encode(plan.study), "store": _place(store, out), "ended": ended}
     write_atomically(out / FILE, json.dumps(body, indent=1))
 
 
-def recall(out: Path, store: Path | None = None) -> tuple[Plan, list[Outcome], Store]:
+def _place(store: Store, out: Path) -> str:
+    """Return the store's address, or its folder as seen from the output folder: both may be moved together."""
+    return store.address if "://" in store.address else os.path.relpath(store.root, out.absolute())
+
+
+def recall(out: Path, store: str | Path | None = None) -> tuple[Plan, list[Outcome], Store]:
     """Return the plan of a finished study, how its stages ended, and its store.
 
     Raises:
@@ -60,7 +65,10 @@ def recall(out: Path, store: Path | None = None) -> tuple[Plan, list[Outcome], S
     """
     try:
         body = json.loads((out / FILE).read_text(encoding="utf-8"))
-        study, place = decode(body["study"]), Path(body["store"])
+        study, place = decode(body["study"]), body["store"]
+        if not isinstance(place, str):
+            raise TypeError(f"its store is {place!r}")
+        where = place if "://" in place else (out.absolute() / place).resolve()
         ended = {item["key"]: Outcome(**item) for item in body["ended"]}
     except (OSError, ValueError, KeyError, TypeError, SurpassError) as error:
         what = error.strerror if isinstance(error, OSError) else error
@@ -69,7 +77,7 @@ def recall(out: Path, store: Path | None = None) -> tuple[Plan, list[Outcome], S
         ) from error
     if not isinstance(study, Study):
         raise DataError(f"'{out / FILE}' holds a {study.kind}, not a study. Give the folder that surpass run wrote.")
-    root = Store.open(store or (out.absolute() / place).resolve(), create=False)
+    root = Store.open(store or where, create=False)
     plan = lookup(study, root)
     if not plan.cached and not ended:
         raise DataError(f"store '{root}' has no stage of the study in '{out}'. Give the study's store with --store.")

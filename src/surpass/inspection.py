@@ -153,6 +153,6 @@ def findings_before(source: str, precision: float = PRECISION) -> list[Finding]:
     return [finding for findings in found.values() for finding in findings]
 
 
-def findings_of(out: Path, store: Path | None = None) -> list[Finding]:
+def findings_of(out: Path, store: str | Path | None = None) -> list[Finding]:
     """Return what the guard sees in a finished study, before and after."""
     return list(results(*recall(out, store)).findings)

@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import inspect
 import pkgutil
+import sys
 from functools import cache
 from typing import Any
 
@@ -91,6 +92,13 @@ class Registry:
         if len(own) != 1:
             raise SpecError(f"file {module} holds {len(own)} {self.family} classes; a plug-in file holds exactly one.")
         return own[0]
+
+
+def known_module(name: str) -> bool:
+    """Return whether looking up a name such as `module:CLASS` runs no code but what has run, or was installed for us."""
+    package = name.partition(":")[0].partition(".")[0]
+    registered = (point.module for each in REGISTRIES.values() for point in each._entry_points().values())
+    return ":" not in name or package in sys.modules or package in {module.partition(".")[0] for module in registered}
 
 
 @cache

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from surpass.errors import StudyError
+from surpass.errors import SpecError, StoreError, StudyError
 from surpass.feasibility import problems_of
 from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.stages import Stage, inputs_of
 from surpass.store import Store
 from surpass.study import Study, cells, describe
-from surpass.work import Node, Outcome, group_of, mates, run_stages
+from surpass.work import NOT_KEPT, Node, Outcome, group_of, mates, run_stages
 
 log = logging.getLogger(__name__)
 
@@ -122,41 +123,98 @@ class InProcess:
         self._left, self._outcomes = 0, iter(())
 
 
+class Queue:
+    """The stages that are left to start: `ready` are those whose inputs are all there, in the plan's order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._waiting = {node.key: node for node in plan.missing()}
+        self._place = {name: place for place, name in enumerate(self._waiting)}
+        self._lacks = {node.key: {name for name in node.inputs if name in self._waiting} for node in plan.missing()}
+        self._users: dict[str, list[str]] = {}
+        for name, lacks in self._lacks.items():
+            for source in lacks:
+                self._users.setdefault(source, []).append(name)
+        self.ready = [node for node in self._waiting.values() if not self._lacks[node.key]]
+
+    def take(self, started: Sequence[Node]) -> None:
+        """Leave out the stages that have been started."""
+        for node in started:
+            del self._waiting[node.key]
+            self.ready.remove(node)
+
+    def end(self, outcome: Outcome) -> list[Node]:
+        """Note how a stage ended: return those that cannot run any more, or make ready those that now can."""
+        users = self._users.get(outcome.key, [])
+        if outcome.status in ("failed", "skipped"):
+            return self._give_up(users)
+        for name in users:
+            self._lacks[name].discard(outcome.key)
+            if not self._lacks[name] and name in self._waiting:
+                bisect.insort(self.ready, self._waiting[name], key=lambda node: self._place[node.key])
+        return []
+
+    def _give_up(self, users: Sequence[str]) -> list[Node]:
+        """Take out stages and all that stand on them, and return them in the plan's order."""
+        lost, left = dict[str, Node](), list(users)
+        while left:
+            if node := self._waiting.pop(left.pop(), None):
+                lost[node.key] = node
+                left += self._users.get(node.key, [])
+        return sorted(lost.values(), key=lambda node: self._place[node.key])
+
+    def empty(self) -> list[Node]:
+        """Take out everything that has not been started, and return it."""
+        left = list(self._waiting.values())
+        self._waiting, self.ready = {}, []
+        return left
+
+
 def execute(plan: Plan, store: Store, executor: Executor) -> Iterator[Outcome]:
     """Run what is missing and yield an outcome per stage, cached ones first.
 
-    A stage whose input failed is skipped; everything else goes on.
+    A stage whose input failed is skipped; everything else goes on, unless the store takes nothing more.
     """
     for name in plan.cached:
         yield Outcome(name, "cached", 0.0)
     for name, fault in plan.damaged.items():
         log.warning("%s: %s. It is recomputed.", describe(plan.nodes[name].spec), fault)
-    done = set(plan.cached)
-    failed: set[str] = set()
-    waiting = {node.key: node for node in plan.missing()}
-    running = 0
+    queue = Queue(plan)
+    running, stopped = 0, False
     try:
-        while waiting or running:
-            for node in [n for n in waiting.values() if failed.intersection(n.inputs)]:
-                del waiting[node.key]
-                failed.add(node.key)
-                yield Outcome(node.key, "skipped", 0.0, "an input of this stage failed")
-            ready = [node for node in waiting.values() if done.issuperset(node.inputs)]
-            while ready and executor.room() > 0:
-                for node in executor.start(ready):
-                    ready.remove(node)
-                    del waiting[node.key]
-                    running += 1
+        while queue.ready or running:
+            while queue.ready and executor.room() > 0:
+                started = executor.start(queue.ready)
+                queue.take(started)
+                running += len(started)
             for outcome in executor.wait() if running else ():
                 running -= 1
-                (failed if outcome.status == "failed" else done).add(outcome.key)
+                if outcome.stops and stopped:  # of another worker at the same time: said once
+                    outcome = Outcome(outcome.key, "skipped", outcome.seconds, NOT_KEPT)
                 yield outcome
+                for node in queue.end(outcome):
+                    yield Outcome(node.key, "skipped", 0.0, "an input of this stage failed")
+                for node in queue.empty() if outcome.stops and not stopped else ():
+                    yield Outcome(node.key, "skipped", 0.0, NOT_KEPT)
+                stopped = stopped or outcome.stops
     finally:
         executor.close()
 
 
 def executor_for(store: Store, runtime: Runtime) -> Executor:
-    """Return the local executor: in this process when `jobs` is 0, else that many spawned workers."""
+    """Return who computes: a Ray cluster when asked for; else this process when `jobs` is 0, or that many spawned workers."""
+    if store.address.startswith("memory:") and (runtime.jobs or runtime.executor != "local"):
+        raise StoreError(
+            f"store '{store.address}' is in this process's memory. Run with --jobs 0, or give another store."
+        )
+    if runtime.executor == "ray":
+        from surpass.ray_runner import RayExecutor
+
+        return RayExecutor(store, runtime)
+    if runtime.timeout is not None and (runtime.jobs == 0 or not runtime.timeout > 0):
+        raise SpecError(
+            f"timeout={runtime.timeout:g} with jobs={runtime.jobs}: a timeout is more than 0 seconds and needs worker "
+            "processes, which can be stopped. Give --jobs 1 or more, or no timeout."
+        )
     if runtime.jobs == 0:
         return InProcess(store, runtime)
     from surpass.workers import Workers
@@ -175,10 +233,13 @@ def run(
 
     Raises:
         StudyError: the study has problems; nothing was run.
+        UnwritableError: the store cannot keep what would be computed; nothing was run.
     """
     runtime = runtime or Runtime()
     store.sweep()
     made = plan(study, store)
+    if made.missing():
+        store.check()
     outcomes: list[Outcome] = []
     for outcome in execute(made, store, executor_for(store, runtime)):
         outcomes.append(outcome)

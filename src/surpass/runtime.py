@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from surpass.errors import SpecError
 
@@ -15,10 +16,19 @@ class Runtime:
 
     Attributes:
         jobs: worker processes; 0 runs every stage in this process.
-        device: "auto", "cpu", "cuda" or "cuda:1".
+        device: "auto", "cpu", "cuda" or "cuda:1"; "map" is "auto", but spreads frozen models over devices, memory, disk.
         threads: math threads of each worker; batches of a pretrained model that run side by side in it.
         tokens_per_batch: tokens, padding included, that a forward pass takes at once.
         keep_weights: keep the fitted model beside its predictions.
+        timeout: seconds that a stage may take, start of its worker and loading of its model included; then it is stopped and
+            tried once more. None: any. Needs worker processes.
+        executor: who computes: "local", this machine by `jobs`; "ray", a Ray cluster.
+        address: of the Ray cluster: "auto", HOST:PORT or ray://HOST:PORT; empty: RAY_ADDRESS, else one is started here.
+        scratch: folder for what only this stage writes and reads while it is computed, such as checkpoints; none: nowhere.
+        checkpoint_seconds: seconds of training between two checkpoints, or more where they take long to write.
+        checkpoint_activations: keep the inputs of layers alone while training, and run the layers again for the gradient.
+        team: what the processes of a launch hold that compute a fit together: "copies" of its weights, or "shards" of them;
+            empty: this process is alone.
         memo: loaded backbones and cached hidden states of this process, handed from stage to stage; never pickled.
     """
 
@@ -27,6 +37,13 @@ class Runtime:
     threads: int = 1
     tokens_per_batch: int = 4096
     keep_weights: bool = False
+    timeout: float | None = None
+    executor: str = "local"
+    address: str = ""
+    scratch: Path | None = None
+    checkpoint_seconds: float = 60.0
+    checkpoint_activations: bool = False
+    team: Literal["", "copies", "shards"] = ""
     memo: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -39,11 +56,54 @@ class Runtime:
         import torch
 
         seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if self.device == "auto":
+        if self.device in ("auto", "map"):
             return "cuda" if seen else "cpu"
         if int(self.device.partition(":")[2] or 0) >= seen:
             raise SpecError(f"device '{self.device}': PyTorch sees {seen} GPUs here. Use cpu, or auto.")
         return self.device
+
+
+def cache_root() -> Path:
+    """Return the cache folder: `SURPASS_CACHE` when set, otherwise the user's cache folder."""
+    chosen = os.environ.get("SURPASS_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("surpass", appauthor=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """What `accelerate launch` or `torchrun` says of this process: its number among `count`, and that on its own machine.
+
+    `sharded` says whether weights are spread over the processes, which accelerate asks for by `--use_fsdp`.
+    """
+
+    rank: int
+    count: int
+    local: int
+    sharded: bool
+
+    def hide(self) -> None:
+        """Leave this process its own device, and take away what would let a library join the processes again.
+
+        It has to come before the first question to a GPU, after which nothing reads the variable any more.
+        """
+        seen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        os.environ["CUDA_VISIBLE_DEVICES"] = seen[self.local] if self.local < len(seen) else str(self.local)
+        own = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        for name in [name for name in os.environ if name in own or name.startswith(("ACCELERATE_", "FSDP_"))]:
+            del os.environ[name]
+
+
+def launched() -> Launch | None:
+    """Return how this process was launched together with others; None when it is alone."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1 or "RANK" not in os.environ:
+        return None
+    sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
+    return Launch(int(os.environ["RANK"]), count, int(os.environ.get("LOCAL_RANK", "0")), sharded)
 
 
 def cores() -> int:

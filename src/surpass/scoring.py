@@ -14,7 +14,7 @@ from surpass.results import AgreementRow, Curve, ResultRow, Results, StageFact
 from surpass.runner import Plan
 from surpass.shelf import Scored, Shelf, names, rules, run_of, scored_splits
 from surpass.spec import encode, key, name_of
-from surpass.stats import agreement_estimate, compare
+from surpass.stats import agreement_estimate, compare_all
 from surpass.stopping import point_scores
 from surpass.store import Store
 from surpass.study import Cell, Study, cells, describe
@@ -90,10 +90,10 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
         "ceiling": tuple(key(s.cell.ceiling) for s in scored),
     }
     for split in scored_splits(first):
+        rows = len({name for one in scored for name in one.test(split)[0].ids})
         for rule in rules(first):
             runs = [run_of(s, split, rule) for s in scored]
-            for name in metrics:
-                found = compare(name, runs, level=study.level)
+            for found in compare_all(metrics, runs, level=study.level).values():
                 notes = [found.pgr.note, f"{failed} seed{'s' if failed > 1 else ''} failed" if failed else ""]
                 notes.append("stopping uses test labels" if rule == "oracle" else "")
                 notes.append("a probe on ground truth: no result of a method" if first.cell.route.reprobe else "")
@@ -104,7 +104,7 @@ def _rows(study: Study, scored: list[Scored], failed: int) -> Iterator[ResultRow
                     stopping=rule,
                     note="; ".join(filter(None, notes)),
                     seeds=len(scored),
-                    n_test=len({i for s in scored for i in s.splits.part(split).ids}),
+                    n_test=rows,
                     key=keys["student"][0],
                     keys=keys,
                     failed=failed,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from surpass.errors import DataError, StoreError
 from surpass.labels.base import gold_values
 from surpass.labels.gold import Gold
 from surpass.spec import key
+from surpass.splits import Data
 from surpass.stages import Fit, Stage, label_stage
 from surpass.stats import Run
 from surpass.stopping import RULES, choose, point_scores
@@ -45,24 +47,36 @@ class Trained:
         return choose(point_scores(self.predictions, val.ids, self.labels.on(val.ids), splits.target))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
-    """The artifacts of one cell that finished."""
+    """The artifacts of one cell that finished; `tests` keeps what `test` returns, for all cells of the same rows."""
 
     cell: Cell
     splits: Splits
     supervisor: Predictions
     ceiling: Trained
     student: Trained
+    tests: dict[str, tuple[Rows, Values]]
 
     def test(self, split: str) -> tuple[Rows, Values]:
         """Return the rows of a test split with their ground truth as values."""
-        rows = self.splits.part(split)
-        return rows, gold_values(dataclasses.replace(self.splits, rows=rows, split=(split,) * len(rows)))
+        if split not in self.tests:
+            rows = self.splits.part(split)
+            gold = gold_values(dataclasses.replace(self.splits, rows=rows, split=(split,) * len(rows)))
+            self.tests[split] = rows, gold
+        return self.tests[split]
 
 
 Seeds = Sequence[Scored]
 """The cells of one task, pair and route that finished, one per seed."""
+
+
+class _Known(NamedTuple):
+    """The rows of some cells, their ground truth, and the test rows that were asked for."""
+
+    splits: Splits
+    gold: Predictions
+    tests: dict[str, tuple[Rows, Values]]
 
 
 class Shelf:
@@ -71,6 +85,7 @@ class Shelf:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._held: dict[str, Any] = {}
+        self._rows: dict[str, _Known] = {}
 
     def get(self, stage: Stage) -> Any:
         """Return a stage's artifact; StoreError when it is not there."""
@@ -82,21 +97,26 @@ class Shelf:
     def scored(self, cell: Cell) -> Scored | None:
         """Return the cell's artifacts, or None when one of its stages did not finish."""
         try:
-            splits = joined(self.get(cell.data.training()), self.get(cell.data.evaluation()))
-            ceiling = self._trained(cell.ceiling, splits)
-            students = [self._trained(fit, splits) for fit in cell.students]
+            known = self._known(cell.data)
+            ceiling = self._trained(cell.ceiling, known)
+            students = [self._trained(fit, known) for fit in cell.students]
             supervisor = self.get(cell.supervisor)
-            return Scored(cell, splits, supervisor, ceiling, students[_best(students, supervisor, splits)])
+            student = students[_best(students, supervisor, known.splits)]
+            return Scored(cell, known.splits, supervisor, ceiling, student, known.tests)
         except StoreError:
             return None
 
-    def _trained(self, fit: Fit, splits: Splits) -> Trained:
-        labels = fit.labels
-        if isinstance(labels, Gold):
-            known = Predictions(splits.rows.ids, splits.split, gold_values(splits))
-        else:
-            known = self.get(label_stage(labels, fit.data))
-        return Trained(fit, self.get(fit), known)
+    def _known(self, data: Data) -> _Known:
+        """Return the rows of a cell, which many cells share."""
+        name = key(data)
+        if name not in self._rows:
+            splits = joined(self.get(data.training()), self.get(data.evaluation()))
+            self._rows[name] = _Known(splits, Predictions(splits.rows.ids, splits.split, gold_values(splits)), {})
+        return self._rows[name]
+
+    def _trained(self, fit: Fit, known: _Known) -> Trained:
+        labels = known.gold if isinstance(fit.labels, Gold) else self.get(label_stage(fit.labels, fit.data))
+        return Trained(fit, self.get(fit), labels)
 
 
 def _best(students: Sequence[Trained], supervisor: Predictions, splits: Splits) -> int:
@@ -144,6 +164,7 @@ def rules(scored: Scored) -> list[str]:
     return [rule for rule in RULES if rule != "weak_val" or scored.student.knows_val(scored.splits)]
 
 
+@lru_cache(maxsize=256)
 def run_of(scored: Scored, split: str, rule: str) -> Run:
     """Return a seed's test rows as the statistics take them; floor is read at the end, whose labels were given.
 

@@ -239,6 +239,8 @@ def _encode_value(value: Any) -> Json:
 
 def decode(data: Mapping[str, Json]) -> Spec:
     """Return the spec that `encode` wrote; unknown kinds and other versions raise SpecError."""
+    if not isinstance(data, Mapping) or not isinstance(data.get("kind"), str) or "version" not in data:
+        raise SpecError(f"{str(data)[:60]!r} is no spec: it has no kind and version. Run the study again.")
     cls = spec_class(data["kind"])
     if data["version"] != cls.version:
         raise SpecError(
@@ -270,10 +272,37 @@ def key(spec: Spec) -> str:
     """Return the spec's key: 20 hex digits of the SHA-256 of its canonical JSON."""
     known: str | None = spec.__dict__.get("_key")
     if known is None:
-        text = json.dumps(encode(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-        known = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+        known = hashlib.sha256(_canonical(spec).encode()).hexdigest()[:KEY_DIGITS]
         object.__setattr__(spec, "_key", known)  # frozen specs never change, so neither does their key
     return known
+
+
+def _canonical(value: Any) -> str:
+    """Return what `json.dumps` makes of `encode`, keys sorted; a spec's text is kept, for it is part of many others."""
+    if isinstance(value, tuple):
+        return f"[{','.join(map(_canonical, value))}]"
+    if not isinstance(value, Spec):
+        return _JSON.encode(value)
+    known: str | None = value.__dict__.get("_text")
+    if known is None:
+        parts = {"kind": _JSON.encode(value.kind), "version": _JSON.encode(value.version)}
+        cls: Any = type(value)  # as in `__post_init__`
+        for name, default in _default_texts(cls).items():
+            if (text := _canonical(getattr(value, name))) != default:
+                parts[name] = text
+        known = f"{{{','.join(f'{_JSON.encode(name)}:{parts[name]}' for name in sorted(parts))}}}"
+        object.__setattr__(value, "_text", known)
+    return known
+
+
+@cache
+def _default_texts(cls: Any) -> dict[str, str | None]:
+    """Return the canonical text of each field's default, None for fields without one."""
+    none = dataclasses.MISSING
+    return {f.name: None if f.default is none else _canonical(f.default) for f in dataclasses.fields(cls)}
+
+
+_JSON = json.JSONEncoder(ensure_ascii=True, allow_nan=False)
 
 
 def difference(left: Json, right: Json, path: str = "") -> dict[str, tuple[Json, Json]]:

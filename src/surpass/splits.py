@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter, defaultdict
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -56,11 +57,17 @@ class Data(Spec):
 
     def training(self) -> Data:
         """Return the spec of the training rows alone: what their features depend on."""
-        return dataclasses.replace(self, n_val=0, n_test=0)
+        return self._halves[0]
 
     def evaluation(self) -> Data:
         """Return the spec of the validation and test rows alone; they are the same for all seeds."""
-        return dataclasses.replace(self, n_weak=0, n_transfer=0, seed=0)
+        return self._halves[1]
+
+    @cached_property
+    def _halves(self) -> tuple[Data, Data]:
+        """Training and evaluation rows, made once: every stage of a study asks for them."""
+        evaluation = dataclasses.replace(self, n_weak=0, n_transfer=0, seed=0)
+        return dataclasses.replace(self, n_val=0, n_test=0), evaluation
 
 
 class _Row(NamedTuple):

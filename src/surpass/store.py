@@ -9,23 +9,29 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import json
+import logging
+import math
 import os
+import re
 import shutil
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from surpass.artifacts import Artifact, FeatureTable, Parameters, Predictions, Splits
-from surpass.errors import StoreError
+from surpass.disk import NO_LOCKS, file_fault, keeps_out, lock_of, make_folders, remove, sha256, sync
+from surpass.disk import write_atomically as write_atomically  # for those who write beside the store
+from surpass.errors import StoreError, SurpassError, UnwritableError, reason
 
+log = logging.getLogger(__name__)
 MARKER = "surpass-store.json"
 LAYOUT = 1
 MANIFEST = "manifest.json"
 STALE_SECONDS = 24 * 3600.0
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+NOTHING_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 KINDS: dict[str, type[Splits] | type[Parameters] | type[FeatureTable] | type[Predictions]] = {
     "data": Splits,
     "network": Parameters,
@@ -45,9 +51,15 @@ class Store:
     def open(cls, root: str | Path, *, create: bool = True) -> Store:
         """Return the store at `root`; unless `create` is false, one is made where the folder is missing or empty.
 
+        An address such as s3://bucket/folder gives a remote store; see `surpass.remote`.
+
         Raises:
             StoreError: the folder holds other things, cannot be written, or has another layout.
         """
+        if "://" in str(root):
+            from surpass.remote import open_remote
+
+            return open_remote(str(root), create=create)
         root = Path(root).expanduser().absolute()
         marker = root / MARKER
         try:
@@ -69,12 +81,26 @@ class Store:
             else:
                 root.mkdir(parents=True, exist_ok=True)
                 write_atomically(marker, json.dumps({"layout": LAYOUT}))
+            if links := [name for name in (*KINDS, "tmp", "locks", "timings.tsv") if (root / name).is_symlink()]:
+                raise StoreError(
+                    f"store '{root}' has a link in the place of its own '{links[0]}', which may lead anywhere. "
+                    "Move the whole store and link that, or remove the link."
+                )
         except (OSError, ValueError) as error:
             raise StoreError(f"store '{root}' cannot be used: {error}. Give a writable folder with --store.") from error
         return cls(root)
 
+    @property
+    def address(self) -> str:
+        """What `Store.open` takes to open this store in another process."""
+        return str(self.root)
+
     def path(self, kind: str, key: str) -> Path:
-        """Return the folder of an artifact, whether it is there or not."""
+        """Return the folder of an artifact, whether it is there or not; StoreError when it would lie elsewhere."""
+        if kind not in KINDS or not NAME.fullmatch(key):
+            raise StoreError(
+                f"'{kind} {key}' names no artifact: allowed are {', '.join(KINDS)} and a key of hex digits."
+            )
         return self.root / kind / key[:2] / key
 
     def manifest(self, kind: str, key: str) -> dict[str, Any] | None:
@@ -83,7 +109,7 @@ class Store:
             found: Any = json.loads((self.path(kind, key) / MANIFEST).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -93,7 +119,7 @@ class Store:
             (kind, folder.name)
             for kind in KINDS
             for folder in sorted((self.root / kind).glob("*/*"))
-            if folder.name.startswith(prefix) and (folder / MANIFEST).is_file()
+            if folder.name.startswith(prefix) and NAME.fullmatch(folder.name) and (folder / MANIFEST).is_file()
         ]
 
     def fault(self, kind: str, key: str) -> str | None:
@@ -101,18 +127,15 @@ class Store:
         manifest = self.manifest(kind, key)
         if manifest is None:
             return None
-        if not manifest.get("files") or manifest.get("key", key) != key:
+        files = manifest.get("files")
+        named = (manifest.get("kind", kind), manifest.get("key", key))
+        if not (isinstance(files, dict) and files) or named != (kind, key):
             return f"{MANIFEST} is not the manifest of this artifact"
         folder = self.path(kind, key)
-        for name, fact in manifest["files"].items():
-            file = folder / name
-            if not file.is_file():
-                return f"{name} is missing"
-            if file.stat().st_size != fact["bytes"]:
-                return f"{name} has {file.stat().st_size} bytes, its manifest says {fact['bytes']}"
-            if _sha256(file) != fact["sha256"]:
-                return f"{name} is not what its manifest's checksum says"
-        return None
+        if folder.is_symlink() or folder.parent.is_symlink():
+            return "its folder is a link, which may lead out of the store"
+        found = (file_fault(folder, name, fact) for name, fact in files.items())
+        return next(filter(None, found), None)
 
     def has(self, kind: str, key: str) -> bool:
         """Return whether the artifact is there; its files are checked when they are read."""
@@ -128,7 +151,15 @@ class Store:
             raise StoreError(f"{kind} {key} is not in the store '{self.root}'. Run its study first.")
         if fault := self.fault(kind, key):
             raise StoreError(f"{kind} {key}: {fault}. Run the study again: it will be recomputed.")
-        return KINDS[kind].load(self.path(kind, key))
+        try:
+            return KINDS[kind].load(self.path(kind, key))
+        except SurpassError:
+            raise
+        except Exception as error:  # files that somebody else made may hold anything
+            raise StoreError(
+                f"{kind} {key} is not an artifact of this kind, though its checksums are right "
+                f"({reason(error)}). Remove '{self.path(kind, key)}' and run the study again."
+            ) from error
 
     def discard(self, kind: str, key: str) -> None:
         """Remove an artifact; another process sees it whole or not at all."""
@@ -136,69 +167,105 @@ class Store:
         grave = self._temporary(key)
         with contextlib.suppress(FileNotFoundError):
             folder.rename(grave)
-        shutil.rmtree(grave, ignore_errors=True)
+        remove(grave)
 
     def save(self, kind: str, key: str, artifact: Artifact, manifest: Mapping[str, Any]) -> None:
-        """Write an artifact and its manifest, all or nothing.
+        """Write an artifact and its manifest, all or nothing, and flushed to the disk in that order.
 
         Raises:
-            StoreError: no space is left, or the folder cannot be written.
+            UnwritableError: no space is left, or the store cannot be written.
+            StoreError: this artifact cannot be written.
         """
-        temporary = self._temporary(key)
+        temporary, target = self._temporary(key), self.path(kind, key)
         try:
             temporary.mkdir(parents=True)
             artifact.save(temporary)
             files = {}
-            for file in sorted(path for path in temporary.rglob("*") if path.is_file()):
-                _sync(file)
-                files[file.relative_to(temporary).as_posix()] = {"bytes": file.stat().st_size, "sha256": _sha256(file)}
+            for path in sorted(temporary.rglob("*")):
+                sync(path)  # folders too
+                if path.is_file():
+                    files[path.relative_to(temporary).as_posix()] = {
+                        "bytes": path.stat().st_size,
+                        "sha256": sha256(path),
+                    }
             body = {**manifest, "kind": kind, "key": key, "files": files}
             write_atomically(temporary / MANIFEST, json.dumps(body, sort_keys=True, indent=1))
-            target = self.path(kind, key)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists():  # only ever a damaged artifact: the caller holds its lock and found no good one
+            make_folders(target.parent)
+            if os.path.lexists(target) and not self._holds(kind, key):
                 self.discard(kind, key)
-            temporary.rename(target)
-            _sync(target.parent)
+            try:
+                temporary.rename(target)
+            except OSError:
+                if not self._holds(kind, key):  # without locks another process may have been first, with equal bytes
+                    raise
+            sync(target.parent)
         except OSError as error:
             raise self._unwritable(f"{kind} {key}", error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def _holds(self, kind: str, key: str) -> bool:
+        return self.has(kind, key) and not self.fault(kind, key)
+
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of a key; another process that wants the same work waits, and it is freed if this one dies."""
-        from filelock import FileLock
-
+        if not NAME.fullmatch(key):
+            raise StoreError(f"'{key}' is no key: allowed are hex digits.")
         folder = self.root / "locks" / key[:2]
-        lock = FileLock(folder / f"{key}.lock")
+        held = lock_of(folder / f"{key}.lock", wait=True)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            make_folders(folder)
+            held.acquire()
         except OSError as error:
-            raise self._unwritable(f"the lock of {key}", error) from error
+            if error.errno not in NO_LOCKS:  # `check` has warned: equal work may be done twice
+                raise self._unwritable(f"the lock of {key}", error) from error
         try:
             yield
         finally:
-            lock.release()
+            held.release()
+
+    def check(self) -> None:
+        """Look, before work that is to be kept, whether anything can be written here; warn where locks keep nobody out.
+
+        Raises:
+            UnwritableError: no space is left, or the store cannot be written.
+        """
+        probe = self._temporary("check")
+        try:
+            probe.parent.mkdir(exist_ok=True)
+            probe.write_bytes(b"surpass")
+            alone = keeps_out(probe)
+        except OSError as error:
+            raise self._unwritable("anything", error) from error
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+        if not alone:
+            log.warning(
+                "the file system of '%s' does not lock files: two runs at once may compute the same stage twice, to the same "
+                "result. Run one at a time, or give a store on a local disk with --store.",
+                self.root,
+            )
 
     def _unwritable(self, what: str, error: OSError) -> StoreError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return StoreError(
+            return UnwritableError(
                 f"no space left while writing {what} to '{self.root}'. Free some space or give another folder "
                 "with --store; what was finished is kept."
             )
-        return StoreError(f"{what} cannot be written to '{self.root}': {error}. Give a writable folder with --store.")
+        text = f"{what} cannot be written to '{self.root}': {error}. Give a writable folder with --store."
+        return UnwritableError(text) if error.errno in NOTHING_MORE else StoreError(text)
 
     def timings(self) -> dict[str, list[float]]:
         """Return the seconds of finished stages by the name of like stages, as `note_timing` wrote them."""
         found: dict[str, list[float]] = {}
         with contextlib.suppress(OSError):
-            for line in (self.root / "timings.tsv").read_text(encoding="utf-8").splitlines():
+            for line in (self.root / "timings.tsv").read_text(encoding="utf-8", errors="replace").splitlines():
                 name, _, seconds = line.rpartition("\t")
                 with contextlib.suppress(ValueError):  # a line that a killed process left unfinished
-                    taken = float(seconds)
-                    found.setdefault(name, []).append(taken)
+                    if math.isfinite(taken := float(seconds)):
+                        found.setdefault(name, []).append(taken)
         return found
 
     def note_timing(self, name: str, seconds: float) -> None:
@@ -207,11 +274,20 @@ class Store:
             file.write(f"{name}\t{seconds:.3f}\n")
 
     def sweep(self) -> None:
-        """Remove what killed runs left behind, once it is older than a day."""
-        for folder in (self.root / "tmp").glob("*"):
-            with contextlib.suppress(OSError):
-                if time.time() - folder.stat().st_mtime > STALE_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
+        """Remove what killed runs left behind, once it is older than a day by the clock that dated it."""
+        mark = self._temporary("now")
+        with contextlib.suppress(OSError):
+            mark.mkdir(parents=True)
+            now = mark.stat().st_mtime  # of the machine that holds the files, whose clock may differ from ours
+            mark.rmdir()
+            for path in (self.root / "tmp").iterdir():
+                with contextlib.suppress(OSError):
+                    if now - path.lstat().st_mtime > STALE_SECONDS:
+                        remove(path)
+
+    def scratch(self, key: str) -> Path:
+        """Return the folder, made by who writes there, that a stage may use while it runs; after a kill it is found again."""
+        return self.root / "tmp" / f"{key}-scratch"
 
     def _temporary(self, key: str) -> Path:
         return self.root / "tmp" / f"{key}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -223,28 +299,3 @@ def _holds_other_things(root: Path) -> bool:
         return True
     others = [path for path in root.iterdir() if path.name != MARKER and not path.name.startswith(f".{MARKER}-")]
     return bool(others) and not (root / MARKER).is_file()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small text file so that readers see the old or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        # A lone surrogate (a file name that is not UTF-8, in a traceback) must not cost the file.
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        _sync(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -75,7 +75,7 @@ class Study(Spec):
     pairs: tuple[Pair, ...]
     methods: tuple[Method | Route, ...] = (Soft(),)
     data: tuple[tuple[str, int | float | bool | str], ...] = ()
-    seeds: int = option(5, low=1)
+    seeds: int = option(5, low=1, high=100_000)
     first_seed: int = option(0, low=0)
     vary: Literal["both", "data", "fit"] = "both"
     metrics: tuple[str, ...] = ()
@@ -172,24 +172,41 @@ class Cell(NamedTuple):
 
 def cells(study: Study) -> list[Cell]:
     """Return every cell of the study, in the order of its report."""
-    return [
-        _cell(study, task, pair, route, seed)
-        for task in study.tasks
-        for pair in study.pairs
-        if task in study.tasks_of(pair)
-        for route in study.routes_of(pair)
-        for seed in study.seed_range()
-    ]
+    found: list[Cell] = []
+    pairs = [(pair, frozenset(study.tasks_of(pair)), study.routes_of(pair)) for pair in study.pairs]
+    for task in study.tasks:
+        for pair, tasks, routes in pairs:
+            if task in tasks:
+                shared = [_shared(study, task, pair, seed) for seed in study.seed_range()]
+                found += [_cell(task, pair, route, each) for route in routes for each in shared]
+    return found
 
 
-def _cell(study: Study, task: Task, pair: Pair, route: Route, seed: int) -> Cell:
+class _Shared(NamedTuple):
+    """What the cells of one task, pair and seed have in common, whatever their route."""
+
+    seed: int
+    fit_seed: int
+    data: Data
+    labels: Fit | LabelSource
+    supervisor: Fit | Label
+    ceiling: Fit
+
+
+def _shared(study: Study, task: Task, pair: Pair, seed: int) -> _Shared:
     data = study.data_of(task, pair, seed)
     fit_seed = seed if study.vary != "data" else study.first_seed
     labels = bind(pair.weak, data, fit_seed)
     supervisor = labels if isinstance(labels, Fit) else Label(data=data, source=labels)
     ceiling = Fit(data=data, model=pair.strong, labels=Gold(split="transfer"), seed=fit_seed)
-    students = tuple(route.student(data, pair.strong, labels, fit_seed, method) for method in route.settings)
-    return Cell(task, pair, route, seed, data, supervisor, ceiling, students)
+    return _Shared(seed, fit_seed, data, labels, supervisor, ceiling)
+
+
+def _cell(task: Task, pair: Pair, route: Route, shared: _Shared) -> Cell:
+    students = tuple(
+        route.student(shared.data, pair.strong, shared.labels, shared.fit_seed, method) for method in route.settings
+    )
+    return Cell(task, pair, route, shared.seed, shared.data, shared.supervisor, shared.ceiling, students)
 
 
 def bind(weak: Spec, data: Data, seed: int) -> Fit | LabelSource:

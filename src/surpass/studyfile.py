@@ -15,7 +15,7 @@ from surpass.errors import SpecError, StudyError, SurpassError, UnknownNameError
 from surpass.feasibility import problems_of
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
-from surpass.registry import REGISTRIES
+from surpass.registry import REGISTRIES, known_module
 from surpass.route import Route
 from surpass.spec import HIDDEN_FIELDS, Spec, field_problems
 from surpass.splits import Data
@@ -23,6 +23,7 @@ from surpass.study import Pair, Study
 from surpass.tasks.base import Task
 
 SPEC_WORDS = ("task", "label", "model", "method")
+MOST_LEVELS, MOST_PARTS = 50, 1_000_000
 ROUTE_WORDS = ("through", "rounds", "fresh", "control", "reprobe", "try")
 
 
@@ -46,7 +47,9 @@ def read(source: str | Path) -> Study:
         raise StudyError(
             [f"study file '{path}' cannot be read: {error.strerror or error}. Give a YAML file."]
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise StudyError([f"study file '{path}' is nested more than {MOST_LEVELS} levels deep."]) from error
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets out what Python says of impossible dates and bytes
         raise StudyError([f"study file '{path}' is not valid YAML: {' '.join(str(error).split())}."]) from error
     return parse(data)
 
@@ -107,8 +110,8 @@ def parse(data: Any) -> Study:
     if not isinstance(data, Mapping):
         what = "empty" if data is None else "a list" if isinstance(data, list) else f"'{str(data)[:60]}'"
         raise StudyError([f"a study is a mapping with name, tasks and pairs, but this is {what}."])
-    if chain := _own_part(data, {}):
-        raise StudyError([f"study: {chain} refers to itself. Write out what stands there instead of an alias."])
+    if tangle := _tangle(data):
+        raise StudyError([f"study: {tangle}"])
     problems: list[str] = []
     values: dict[str, Any] = {}
     for name, value in data.items():
@@ -132,16 +135,36 @@ def parse(data: Any) -> Study:
         raise StudyError([str(error)]) from error
 
 
-def _own_part(value: Any, above: dict[int, str], where: str = "") -> str | None:
-    """Return where a mapping or list holds itself, which YAML aliases allow, or None."""
-    if not isinstance(value, Mapping | list):
-        return None
-    if id(value) in above:
-        return f"'{where}' (an alias of '{above[id(value)] or 'the study'}')"
-    items = value.items() if isinstance(value, Mapping) else enumerate(value, 1)
-    inside = {**above, id(value): where}
-    found = (_own_part(item, inside, f"{where}.{name}" if where else str(name)) for name, item in items)
-    return next(filter(None, found), None)
+def _tangle(data: Any) -> str | None:
+    """Return why plain data is no study by its shape alone, or None: it holds itself, is deep, or aliases make it endless."""
+    sizes: dict[int, int] = {}
+
+    def size(value: Any, above: dict[int, str], where: str) -> int:
+        if not isinstance(value, Mapping | list):
+            return 1
+        if id(value) in above:
+            what = f"'{where}' (an alias of '{above[id(value)] or 'the study'}')"
+            raise _Tangled(f"{what} refers to itself. Write out what stands there instead of an alias.")
+        if len(above) == MOST_LEVELS:
+            raise _Tangled(
+                f"'{where[:60]}...' is nested more than {MOST_LEVELS} levels deep. No study needs that many."
+            )
+        if id(value) not in sizes:
+            items = value.items() if isinstance(value, Mapping) else enumerate(value, 1)
+            inside = {**above, id(value): where}
+            parts = (size(item, inside, f"{where}.{name}" if where else str(name)) for name, item in items)
+            sizes[id(value)] = 1 + sum(parts)
+        return sizes[id(value)]
+
+    try:
+        many = size(data, {}, "")
+    except _Tangled as error:
+        return str(error)
+    return f"its aliases stand for {many} parts, more than {MOST_PARTS}." if many > MOST_PARTS else None
+
+
+class _Tangled(Exception):
+    """Plain data holds itself or is too deep."""
 
 
 def _problems_of_the_rest(values: Mapping[str, Any]) -> list[str]:
@@ -242,6 +265,12 @@ def _component(
         problems.append(f"{family} '{item[family]}' stands where a {' or a '.join(allowed)} is needed.")
         return None
     before = len(problems)
+    if not known_module(item[family]):
+        problems.append(
+            f"{family} '{item[family]}' names a module that a study file cannot import; allowed are plug-ins of surpass "
+            "and of installed packages that register some. Write the study in Python and run recipe.py:FUNCTION."
+        )
+        return None
     try:
         cls = REGISTRIES[family].get(item[family])
     except SurpassError as error:
@@ -255,8 +284,14 @@ def _component(
 
 
 def component(family: str, item: Any) -> Spec:
-    """Return the plug-in spec that a name or a mapping describes; StudyError lists what is wrong with it."""
+    """Return the plug-in spec that a name or a mapping describes; StudyError lists what is wrong with it.
+
+    Its module may be any, as it was named on the command line and not in a file that may be another's.
+    """
     problems: list[str] = []
+    name = item.get(family) if isinstance(item, Mapping) else item
+    if isinstance(name, str) and ":" in name:
+        REGISTRIES[family].get(name)
     found = _component(family, item, problems)
     if found is None:
         raise StudyError(problems)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+import gc
 import itertools
 import logging
 import platform
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -14,16 +18,22 @@ from importlib import metadata
 from typing import Any, Literal, NamedTuple, cast
 
 from surpass.artifacts import Artifact
-from surpass.computing import compute, compute_all
-from surpass.errors import SurpassError
+from surpass.computing import compute_all
+from surpass.disk import remove
+from surpass.errors import SurpassError, UnwritableError, reason
 from surpass.runtime import Runtime
 from surpass.spec import encode
 from surpass.stages import Fit, Stage, inputs_of, named_inputs
 from surpass.store import Store
+from surpass.team import compute
 
 log = logging.getLogger(__name__)
 MOST = 64  # fits that run together: what a kill costs, and what keeps memory in bounds
 FEWEST = 8  # fits of a group that are not worth another worker
+LEAST = 64  # tokens of a batch below which want of memory has other causes
+PROCESSOR = 512  # tokens of a training batch on a processor, however many the runtime allows (models/_backbone.py)
+BUDGET = ("tokens_per_batch",)  # in the memo: what is left of the batch budget after want of memory
+NOT_KEPT = "the store takes nothing more, so this stage was not run"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "peft")
 
 
@@ -37,13 +47,17 @@ class Node(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a stage ended; `error` is one paragraph for a person, `trace` the traceback of an unexpected error."""
+    """How a stage ended; `error` is one paragraph for a person, `trace` the traceback of an unexpected error.
+
+    `stops` says that the store takes nothing more: no other stage of the study can be kept either.
+    """
 
     key: str
     status: Literal["cached", "done", "failed", "skipped"]
     seconds: float
     error: str = ""
     trace: str = ""
+    stops: bool = False
 
 
 def group_of(spec: Stage, inputs: Sequence[str]) -> tuple[str, ...]:
@@ -69,13 +83,20 @@ def run_stages(nodes: Sequence[Node], store: Store, runtime: Runtime) -> Iterato
     if len(nodes) > 1:
         try:
             found = _run_group(nodes, store, runtime)
+        except UnwritableError as error:
+            found = [Outcome(n.key, "cached", 0.0) for n in nodes if store.has(n.spec.kind, n.key)]
+            left = [node.key for node in nodes if node.key not in {outcome.key for outcome in found}]
+            found += [Outcome(name, "failed", 0.0, str(error), stops=True) for name in left[:1]]
         except Exception as error:  # among them want of memory, which a single fit may do with
             log.info("%d fits could not run together: %s. Each runs alone.", len(nodes), error)
     yield from found
-    ended = {outcome.key for outcome in found}
+    ended, stopped = {outcome.key for outcome in found}, any(outcome.stops for outcome in found)
     for node in nodes:
-        if node.key not in ended:
-            yield run_stage(node, store, runtime)
+        if node.key in ended:
+            continue
+        outcome = Outcome(node.key, "skipped", 0.0, NOT_KEPT) if stopped else run_stage(node, store, runtime)
+        stopped = stopped or outcome.stops
+        yield outcome
 
 
 def _run_group(nodes: Sequence[Node], store: Store, runtime: Runtime) -> list[Outcome]:
@@ -118,19 +139,54 @@ def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
                     return Outcome(node.key, "cached", 0.0)
                 log.info("%s %s: %s. It is recomputed.", kind, node.key, fault)  # the plan has warned of it
             inputs = [store.load(*source) for source in sources]
-            with math_threads(runtime.threads):
-                artifact = compute(node.spec, inputs, runtime)
+            scratch = store.scratch(node.key)
+            artifact = _within_memory(node.spec, inputs, dataclasses.replace(runtime, scratch=scratch))
             seconds = time.perf_counter() - start
             store.save(kind, node.key, artifact, _manifest(node.spec, sources, seconds, artifact))
+            remove(scratch)
             return Outcome(node.key, "done", seconds)
     except SurpassError as error:
-        return Outcome(node.key, "failed", time.perf_counter() - start, str(error))
-    except MemoryError:
-        text = "out of memory. Lower tokens_per_batch, use fewer jobs, or a smaller model."
-        return Outcome(node.key, "failed", time.perf_counter() - start, text)
+        stops = isinstance(error, UnwritableError)
+        return Outcome(node.key, "failed", time.perf_counter() - start, str(error), stops=stops)
     except Exception as error:  # the boundary of a stage: the run goes on and the report shows what happened here
         text = f"{type(error).__name__}: {error}"
+        if out_of_memory(error):
+            text = f"out of memory, also with batches of {LEAST} tokens ({text}). Use fewer jobs, or a smaller model."
+            return Outcome(node.key, "failed", time.perf_counter() - start, text)
         return Outcome(node.key, "failed", time.perf_counter() - start, text, traceback.format_exc())
+
+
+def _within_memory(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifact:
+    """Compute a stage; where memory is wanting start over with half the batch budget, which changes rounding alone."""
+    while True:
+        tokens = min(runtime.tokens_per_batch, runtime.memo.get(BUDGET, runtime.tokens_per_batch))
+        try:
+            with math_threads(runtime.threads):
+                return compute(spec, inputs, dataclasses.replace(runtime, tokens_per_batch=tokens))
+        except Exception as error:
+            if tokens <= LEAST or not out_of_memory(error):
+                raise
+            less = halved(tokens, processor="CUDA" not in str(error))
+            log.warning("%s: %s. It starts over with batches of %d tokens.", spec.kind, reason(error), less)
+        runtime.memo.clear()  # outside the except clause, whose error holds the frames and all their arrays
+        runtime.memo[BUDGET] = less
+        gc.collect()
+        if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def halved(tokens: int, *, processor: bool = True) -> int:
+    """Return half of what a batch took, at least `LEAST`."""
+    return max(LEAST, (min(tokens, PROCESSOR) if processor else tokens) // 2)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory is wanting: Python's, NumPy's, torch's on any device, or the system's."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    words = ("DefaultCPUAllocator", "can't allocate memory", "out of memory", "bad_alloc")
+    said = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    return isinstance(error, MemoryError) or said  # torch.OutOfMemoryError is a RuntimeError
 
 
 def math_threads(count: int) -> Any:  # threadpoolctl's context manager, untyped

@@ -7,8 +7,11 @@ core and keeps the backbones it loaded and the states of rows it computed, and g
 from __future__ import annotations
 
 import dataclasses
+import logging
+import math
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -18,8 +21,9 @@ from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.stages import Fit, Stage
 from surpass.store import Store
-from surpass.work import Node, Outcome, mates, run_stages
+from surpass.work import Node, Outcome, halved, mates, run_stages
 
+log = logging.getLogger(__name__)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -39,6 +43,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.setup = setup
         self.nodes: dict[str, Node] = {}
+        self.deadline = math.inf
         self.holds: set[str] = set()
         self.pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(theirs, setup), daemon=True)
@@ -46,15 +51,25 @@ class _Worker:
             self.process.start()
         theirs.close()
 
-    def send(self, nodes: Sequence[Node]) -> None:
+    def send(self, nodes: Sequence[Node], tokens: int) -> None:
         self.nodes = {node.key: node for node in nodes}
         for node in nodes:
-            self.holds.update(_affinity(node.spec))
-        self.pipe.send(list(nodes))
+            self.holds.update(affinity(node.spec))
+        self.pipe.send((list(nodes), tokens))
+        self._allow()
+
+    def _allow(self) -> None:
+        """Give the stages it has their time; those that run together end together."""
+        seconds = self.setup.runtime.timeout
+        self.deadline = math.inf if seconds is None else time.monotonic() + seconds * len(self.nodes)
+
+    def late(self) -> bool:
+        """Return whether its stages have taken longer than they may, and nothing of them has arrived."""
+        return bool(self.nodes) and time.monotonic() >= self.deadline and not self.pipe.poll()
 
     def held(self, node: Node) -> int:
         """Return how much of what the stage needs in memory this worker has loaded before."""
-        return len(self.holds.intersection(_affinity(node.spec)))
+        return len(self.holds.intersection(affinity(node.spec)))
 
     def receive(self) -> Outcome | None:
         """Return the outcome of one of its stages, None when the process has died."""
@@ -63,19 +78,23 @@ class _Worker:
         except (EOFError, OSError):
             return None
         del self.nodes[outcome.key]
+        self._allow()
         return outcome
 
-    def ending(self) -> str:
-        """Return how the process died."""
+    def ending(self) -> tuple[str, bool]:
+        """Return how the process died, and whether it was killed outright, as the kernel does for want of memory."""
         self.process.join(5)
         code = self.process.exitcode
-        return f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        return f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}", code == -9
 
     def stop(self) -> None:
         with suppress(OSError):
             self.pipe.close()
         self.process.terminate()
         self.process.join(5)
+        if self.process.is_alive():  # it may be stopped, or deaf to signals
+            self.process.kill()
+            self.process.join(5)
 
 
 class Workers:
@@ -84,10 +103,11 @@ class Workers:
     def __init__(self, store: Store, runtime: Runtime) -> None:
         available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         pinned = runtime.threads == 1 and len(available) >= runtime.jobs
-        self._setups = [_Setup(str(store.root), runtime, available[i] if pinned else None) for i in range(runtime.jobs)]
+        self._setups = [_Setup(store.address, runtime, available[i] if pinned else None) for i in range(runtime.jobs)]
         self._workers: list[_Worker] = []
+        self._runtime = runtime
         self._retried: set[str] = set()
-        self._again: list[Node] = []
+        self._again: list[tuple[Node, int]] = []
 
     def room(self) -> int:
         """Return how many workers are idle or not yet started."""
@@ -106,11 +126,12 @@ class Workers:
         self._give(worker, nodes)
         return nodes
 
-    def _give(self, worker: _Worker, nodes: Sequence[Node]) -> None:
+    def _give(self, worker: _Worker, nodes: Sequence[Node], tokens: int | None = None) -> None:
+        tokens = tokens or self._runtime.tokens_per_batch
         try:
-            worker.send(nodes)
+            worker.send(nodes, tokens)
         except OSError:  # it died while it was idle
-            self._replace(worker).send(nodes)
+            self._replace(worker).send(nodes, tokens)
 
     def _advantage(self, node: Node, worker: _Worker) -> int:
         return worker.held(node) - max((other.held(node) for other in self._workers if other is not worker), default=0)
@@ -118,31 +139,50 @@ class Workers:
     def _replace(self, worker: _Worker) -> _Worker:
         """Return a fresh worker in the place of a dead one."""
         worker.stop()
-        fresh = _Worker(worker.setup)
-        self._workers[self._workers.index(worker)] = fresh
-        return fresh
+        place = self._workers.index(worker)
+        self._workers[place] = _Worker(self._setups[place])
+        return self._workers[place]
 
     def wait(self) -> list[Outcome]:
-        """Wait for a worker to finish a stage or die."""
+        """Wait for a worker to finish a stage, die, or take longer than it may."""
         found: list[Outcome] = []
         while not found:
             busy = {worker.pipe: worker for worker in self._workers if worker.nodes}
-            for pipe in wait(list(busy)):
+            until = min(worker.deadline for worker in busy.values())
+            for pipe in wait(list(busy), None if until == math.inf else max(0.0, until - time.monotonic())):
                 worker = busy[pipe]  # type: ignore[index]  # wait returns the connections it was given
                 outcome = worker.receive()
                 found += [outcome] if outcome else self._buried(worker)
+            for worker in [worker for worker in self._workers if worker.late()]:
+                found += self._stopped(worker)
             for worker in [worker for worker in self._workers if not worker.nodes][: len(self._again)]:
-                self._give(worker, [self._again.pop(0)])
+                node, tokens = self._again.pop(0)
+                self._give(worker, [node], tokens)
         return found
 
     def _buried(self, worker: _Worker) -> list[Outcome]:
-        """Replace a dead worker; return the outcomes of stages that it had and that had killed another one before."""
+        """Try a dead worker's stages again, with smaller batches if it was killed; return those that had killed another."""
+        how, killed = worker.ending()
+        tokens = halved(self._runtime.tokens_per_batch) if killed else self._runtime.tokens_per_batch
+        text = f"the worker process ended {how} during this stage, perhaps for lack of memory. Use fewer jobs."
+        return self._once_more(worker, tokens, text)
+
+    def _stopped(self, worker: _Worker) -> list[Outcome]:
+        """Kill a worker that hangs and try its stages again; return those that hung before."""
+        worker.process.kill()
         text = (
-            f"the worker process ended {worker.ending()} during this stage, perhaps for lack of memory. Use fewer jobs."
+            f"the stage took longer than the timeout of {self._runtime.timeout:g} s, twice. Give it more time with "
+            "--timeout, or mend what it waits for: an endpoint, a file, another run that computes it."
         )
+        return self._once_more(worker, self._runtime.tokens_per_batch, text)
+
+    def _once_more(self, worker: _Worker, tokens: int, text: str) -> list[Outcome]:
+        """Replace a worker, keep its stages for another try, and return the failure of those that had theirs."""
         self._replace(worker)
-        self._again += [node for node in worker.nodes.values() if node.key not in self._retried]
+        self._again += [(node, tokens) for node in worker.nodes.values() if node.key not in self._retried]
         found = [Outcome(name, "failed", 0.0, text) for name in worker.nodes if name in self._retried]
+        for name in worker.nodes.keys() - self._retried:
+            log.warning("%s: %s It is tried once more.", name, text.partition(". ")[0].removesuffix(", twice") + ".")
         self._retried.update(worker.nodes)
         return found
 
@@ -168,7 +208,7 @@ def _thread_environment(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _affinity(spec: Stage) -> tuple[str, ...]:
+def affinity(spec: Stage) -> tuple[str, ...]:
     """Return what a worker should have in memory already to be quick at this stage: a backbone, and states of its rows."""
     model = getattr(spec, "encoder", None) or getattr(spec, "model", None)
     backbone = str(getattr(model, "backbone", ""))
@@ -187,8 +227,8 @@ def _serve(pipe: Connection, setup: _Setup) -> None:
     store = Store.open(setup.root)
     while True:
         try:
-            nodes: list[Node] = pipe.recv()
-            for outcome in run_stages(nodes, store, setup.runtime):
+            nodes, tokens = pipe.recv()
+            for outcome in run_stages(nodes, store, dataclasses.replace(setup.runtime, tokens_per_batch=tokens)):
                 pipe.send(outcome)
         except (EOFError, OSError):
             return

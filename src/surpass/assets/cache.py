@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from surpass.assets.manifest import Asset, Member, info
 from surpass.errors import AssetError
+from surpass.runtime import cache_root as cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,16 +28,6 @@ MARKER = ".complete.json"
 """Written when all files of a folder are in place; a folder without it does not count."""
 
 _CHUNK = 1 << 20
-
-
-def cache_root() -> Path:
-    """Return the cache folder: `SURPASS_CACHE` when set, otherwise the user's cache folder."""
-    chosen = os.environ.get("SURPASS_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
-
-    return platformdirs.user_cache_path("surpass", appauthor=False)
 
 
 def place(asset: Asset, *, shelf: str = "assets") -> Path:

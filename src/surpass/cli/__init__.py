@@ -6,6 +6,7 @@ A new command is a click command in a module of this package and a name in the l
 from __future__ import annotations
 
 from surpass.cli.advise import advise
+from surpass.cli.bench import bench
 from surpass.cli.diagnose import diagnose
 from surpass.cli.explain import explain
 from surpass.cli.own import audit, fit
@@ -33,5 +34,6 @@ for _command in (
     list_plugins,
     show,
     assets,
+    bench,
 ):
     main.add_command(_command)

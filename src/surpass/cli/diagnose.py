@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("out", type=click.Path(path_type=Path))
 @finished_store_option
 @output_options
-def diagnose(out: Path, store: Path | None, as_json: bool, quiet: bool) -> None:
+def diagnose(out: Path, store: str | None, as_json: bool, quiet: bool) -> None:
     """Say why a finished study in OUT came out as it did: misfit, likeness of errors, overlap, expansion and more."""
     import dataclasses
 

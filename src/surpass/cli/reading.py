@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("out", type=click.Path(path_type=Path))
 @finished_store_option
 @output_options
-def report(out: Path, store: Path | None, as_json: bool, quiet: bool) -> None:
+def report(out: Path, store: str | None, as_json: bool, quiet: bool) -> None:
     """Make the report of a finished study in OUT again, from the store."""
     from surpass.folder import recall
 
@@ -41,7 +41,7 @@ def report(out: Path, store: Path | None, as_json: bool, quiet: bool) -> None:
 @finished_store_option
 @output_options
 def compare(
-    out: Path, baseline: str, metrics: tuple[str, ...], split: str, store: Path | None, as_json: bool, quiet: bool
+    out: Path, baseline: str, metrics: tuple[str, ...], split: str, store: str | None, as_json: bool, quiet: bool
 ) -> None:
     """Compare the methods of a finished study in OUT with one of them, over its tasks, pairs and seeds."""
     from surpass.folder import recall, writing
@@ -85,7 +85,7 @@ def tell_gone(what: str, outcomes: list[Outcome], store: Store) -> None:
 @finished_store_option
 @output_options
 def check(
-    names: tuple[str, ...], online: bool, precision: float | None, store: Path | None, as_json: bool, quiet: bool
+    names: tuple[str, ...], online: bool, precision: float | None, store: str | None, as_json: bool, quiet: bool
 ) -> None:
     """Run the guard alone: on a STUDY file before it runs, or on the output folder of a finished one."""
     from surpass.inspection import findings_before, findings_of

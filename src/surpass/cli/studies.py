@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from surpass.runner import Plan
     from surpass.store import Store
     from surpass.study import Study
+    from surpass.trackers import Trackers
     from surpass.work import Outcome
 
 
@@ -42,14 +43,46 @@ def run(study: str, dry_run: bool, **options: Any) -> None:
     _run(study, dry_run=dry_run, **options)
 
 
-def _run(
-    source: str, *, dry_run: bool, out: Path | None, store: str, as_json: bool, quiet: bool, **options: Any
+def _run(source: str, **options: Any) -> None:
+    """Run a study, in all processes of a launch if there are several; see `surpass.team`."""
+    from surpass.runtime import launched
+
+    if (launch := launched()) is None:
+        _lead(source, **options)
+        return
+    if options["jobs"] or options["executor"] != "local":
+        raise click.UsageError(
+            f"{launch.count} processes were launched to compute each fit together. Leave out --jobs and --executor."
+        )
+    from surpass import team
+
+    with team.assembled(launch) as leads:
+        if leads:
+            _lead(source, **{**options, "jobs": 0, "team": "shards" if launch.sharded else "copies"})
+        else:
+            team.follow()
+
+
+def _lead(
+    source: str,
+    *,
+    dry_run: bool,
+    out: Path | None,
+    store: str,
+    track: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     from surpass.folder import check_writable, remember, writing
     from surpass.runner import plan
     from surpass.store import Store
     from surpass.studyfile import read
 
+    if options["address"] and options["executor"] != "ray":
+        raise click.UsageError(
+            f"--address {options['address']} is of a Ray cluster. Add --executor ray, or leave it out."
+        )
     study, root = read(source), Store.open(store)
     if dry_run:
         made = plan(study, root)
@@ -58,10 +91,13 @@ def _run(
         return
     out = out or Path("out") / study.name
     check_writable(out, root)
-    made, outcomes = _execute(study, root, quiet=quiet or as_json, **options)
+    trackers = _trackers(track, study, root, out)
+    made, outcomes = _execute(study, root, trackers, quiet=quiet or as_json, **options)
     with writing(out):
         remember(out, made, outcomes, root)
-    write_report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
+    found = write_report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
+    if trackers:
+        trackers.finish(found)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed:
         from surpass.study import describe
@@ -71,20 +107,37 @@ def _run(
         sys.exit(FAILED_STAGE)
 
 
+def _trackers(names: tuple[str, ...], study: Study, store: Store, out: Path) -> Trackers | None:
+    if not names:
+        return None
+    from surpass.trackers import Trackers
+
+    return Trackers(names, study, store, out / "tracking")
+
+
 def _execute(
-    study: Study, store: Store, *, quiet: bool, jobs: int | None, device: str, keep_weights: bool
+    study: Study, store: Store, trackers: Trackers | None, *, quiet: bool, jobs: int | None, **options: Any
 ) -> tuple[Plan, list[Outcome]]:
     from surpass.progress import Stages
     from surpass.runner import run as run_study
     from surpass.runtime import Runtime, cores
 
-    runtime = Runtime(jobs=cores() if jobs is None else jobs, device=device, keep_weights=keep_weights)
+    jobs = (0 if options["executor"] == "ray" else cores()) if jobs is None else jobs  # 0 actors: as many as fit
+    runtime = Runtime(jobs=jobs, **options)
     with Stages(study.name, quiet=quiet) as progress:
-        return run_study(study, store=store, runtime=runtime, progress=progress)
+
+        def show(plan: Plan, outcome: Outcome) -> None:
+            progress(plan, outcome)
+            if trackers:
+                trackers(plan, outcome)
+
+        return run_study(study, store=store, runtime=runtime, progress=show)
 
 
-def write_report(plan: Plan, outcomes: list[Outcome], store: Store, out: Path, *, as_json: bool, quiet: bool) -> None:
-    """Write the report of a study into its output folder and print what it found."""
+def write_report(
+    plan: Plan, outcomes: list[Outcome], store: Store, out: Path, *, as_json: bool, quiet: bool
+) -> Results:
+    """Write the report of a study into its output folder, print what it found, and return that."""
     from surpass.folder import writing
     from surpass.report import write
     from surpass.scoring import results
@@ -102,6 +155,7 @@ def write_report(plan: Plan, outcomes: list[Outcome], store: Store, out: Path, *
         console = Console(stderr=False)
         console.print(summary(found))
         console.print(f"Report: {files['report.html']}", soft_wrap=True, highlight=False)
+    return found
 
 
 def _diagnosed(found: Results, out: Path) -> Results:
@@ -120,21 +174,39 @@ def _diagnosed(found: Results, out: Path) -> Results:
 
 @click.command()
 @click.argument("study")
+@click.option("--price", type=click.FloatRange(min=0), help="Of an hour of a worker: say what the study will cost.")
+@click.option("--workers", type=click.IntRange(min=1), help="Say how long the study takes with so many workers.")
+@click.option(
+    "--tflops", type=click.FloatRange(min=0, min_open=True), help="Rate of a worker that is not this machine."
+)
 @store_option
 @output_options
-def plan(study: str, store: str, as_json: bool, quiet: bool) -> None:
-    """Say what a STUDY would run, what is cached, and every problem it has."""
+def plan(
+    study: str,
+    price: float | None,
+    workers: int | None,
+    tflops: float | None,
+    store: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Say what a STUDY would run, what is cached, every problem it has, and what it will take."""
     from surpass.runner import plan as make_plan
     from surpass.store import Store
     from surpass.studyfile import read
 
     root = Store.open(store)
     made = make_plan(read(study), root)
+    costs: dict[str, Any] = {}
+    if price is not None or workers or tflops:
+        from surpass.pricing import facts, forecast
+
+        costs = facts(forecast(made, root, workers=workers or 1, tflops=tflops), price)
     if not quiet:
-        _show_plan(made, root, as_json=as_json)
+        _show_plan(made, root, as_json=as_json, costs=costs)
 
 
-def _show_plan(made: Plan, store: Store, *, as_json: bool) -> None:
+def _show_plan(made: Plan, store: Store, *, as_json: bool, costs: dict[str, Any] | None = None) -> None:
     from surpass.runner import estimate_seconds
     from surpass.study import cells, describe
 
@@ -149,6 +221,7 @@ def _show_plan(made: Plan, store: Store, *, as_json: bool) -> None:
         ]
         counts = {"cells": len(held), "asked": asked, "fits": fits}
         facts = {"stages": stages, **counts, "seconds": seconds, "stages_without_precedent": unknown}
+        facts |= {"costs": costs} if costs else {}
         click.echo(json.dumps(facts, indent=1))
         return
     for node in made.nodes.values():
@@ -158,6 +231,11 @@ def _show_plan(made: Plan, store: Store, *, as_json: bool) -> None:
         "steps of chains and members of crowds included."
     )
     text = f"{len(made.nodes)} stages: {len(made.cached)} cached, {len(missing)} to run"
+    if costs:
+        from surpass.pricing import words
+
+        click.echo(text + ".\n" + words(costs))
+        return
     if missing and unknown < len(missing):
         text += f", about {seconds:.0f} s of computing by this store's own timings"
     if unknown:

@@ -6,14 +6,14 @@ class; the binned curve and the expected calibration error share the bins of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from surpass.metrics import BINS, checked_predictions, confidence_bins, hard
-from surpass.stats import RESAMPLES_SLOW, Estimate, Ratios, Run, compare, ratio_estimates
+from surpass.stats import RESAMPLES_SLOW, Estimate, Ratios, Run, compare_all, ratio_estimates
 
 ROLES = ("floor", "student", "ceiling")
 
@@ -62,11 +62,18 @@ def reliability(labels: npt.ArrayLike, predictions: npt.ArrayLike) -> tuple[Reli
     return tuple(found)
 
 
-def calibration(runs: Sequence[Run], *, level: float = 0.95, seed: int = 0) -> tuple[Calibration, ...]:
+def calibration(
+    runs: Sequence[Run],
+    *,
+    known: Mapping[str, Sequence[Estimate]] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[Calibration, ...]:
     """Return the calibration of floor, student and ceiling: means over seeds with intervals, curves of all seeds together.
 
     Args:
         runs: one per seed; classes, not numbers.
+        known: scores of the three roles by metric, if `compare` was asked already; `ece` and `brier` are made where missing.
         level: nominal coverage.
         seed: of the draws.
 
@@ -74,7 +81,10 @@ def calibration(runs: Sequence[Run], *, level: float = 0.95, seed: int = 0) -> t
         DataError: no runs, or predictions that are no probabilities.
         SpecError: a level outside (0, 1).
     """
-    ece, brier = (compare(name, runs, level=level, seed=seed) for name in ("ece", "brier"))
+    scored = dict(known or {})
+    missing = [name for name in ("ece", "brier") if name not in scored]
+    for name, one in compare_all(missing, runs, level=level, seed=seed).items() if missing else ():
+        scored[name] = (one.floor, one.student, one.ceiling)
     names = [f"{what} of the {role}" for role in ROLES for what in ("confidence", "overconfidence")]
     parts = [_ratios(run) for run in runs]
     numbers = ratio_estimates(parts, names, level=level, resamples=RESAMPLES_SLOW, seed=seed)
@@ -84,7 +94,7 @@ def calibration(runs: Sequence[Run], *, level: float = 0.95, seed: int = 0) -> t
         probs = np.concatenate([np.asarray(getattr(run, role), dtype=np.float64) for run in runs])
         confidence, over = numbers[2 * i : 2 * i + 2]
         curve = reliability(labels, probs)
-        found.append(Calibration(role, getattr(ece, role), getattr(brier, role), confidence, over, curve))
+        found.append(Calibration(role, scored["ece"][i], scored["brier"][i], confidence, over, curve))
     return tuple(found)
 
 

@@ -172,15 +172,19 @@ def misfit_rows(student: npt.ArrayLike, supervisor: npt.ArrayLike, *, loss: str)
     [0.0, 4.0]
     """
     chosen, shape = loss_of(loss), np.shape(student)
-    if shape != np.shape(supervisor):
-        raise AlignmentError(
-            f"student has shape {shape}, supervisor {np.shape(supervisor)}; both must be of the same rows and classes. "
-            "Join them by row id first."
-        )
+    _check_alike(student, supervisor)
     kind = METRICS[chosen.metric].kinds[0]
     nothing = np.zeros(shape[0] if shape else 0)  # stands for the labels, which misfit does not read
     first, second = (checked_predictions(kind, nothing, part)[1] for part in (student, supervisor))
     return chosen.rows(first, second)
+
+
+def _check_alike(student: npt.ArrayLike, supervisor: npt.ArrayLike) -> None:
+    if np.shape(student) != np.shape(supervisor):
+        raise AlignmentError(
+            f"student has shape {np.shape(student)}, supervisor {np.shape(supervisor)}; both must be of the same rows and "
+            "classes. Join them by row id first."
+        )
 
 
 def predicted_gain(
@@ -273,11 +277,12 @@ def misfits(
 
 def columns(run: Run, loss: str) -> tuple[Values, Values, Values]:
     """Return the misfit, the supervisor's error and the student's error of each row, (n,) each."""
-    score = METRICS[loss_of(loss).metric]
-    errors = [score.checked(run.labels, part) for part in (run.floor, run.student)]
+    chosen = loss_of(loss)
+    score = METRICS[chosen.metric]
+    _check_alike(run.student, run.floor)
+    (labels, supervisor), (_, student) = (score.checked(run.labels, part) for part in (run.floor, run.student))
     assert score.per_row is not None  # the metrics of `LOSSES` are means over rows
-    supervisor, student = (score.per_row(*pair) for pair in errors)
-    return misfit_rows(run.student, run.floor, loss=loss), supervisor, student
+    return chosen.rows(student, supervisor), score.per_row(labels, supervisor), score.per_row(labels, student)
 
 
 def _clipped_share(runs: Sequence[Run], loss: str) -> float:

@@ -66,6 +66,10 @@ class File(LabelSource):
             places[name].append(i)
         values: dict[int, Values] = {}
         table = self._table()
+        if self.digest and table.digest() != self.digest:
+            raise DataError(
+                f"label 'file': '{self.path}' was changed since the study was planned. Run the study again."
+            )
         for number, row in table.rows():
             name = str(row.get(self.on))
             for at in places.get(name) or places.get(name.strip(), []):

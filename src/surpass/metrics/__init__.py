@@ -143,7 +143,7 @@ class Metric:
         higher_is_better: PGR needs no sign (it cancels); tables and the guard do.
         bounds: the lowest and highest possible value.
         per_row: labels and predictions to the score of each row, if the metric is the mean of such scores.
-        exact: the score by scikit-learn or scipy, for a metric that is no mean of rows.
+        exact: the score itself, for a metric that is no mean of rows.
         many: the score under each of B weightings, for a metric that is no mean of rows.
     """
 
@@ -170,10 +170,14 @@ class Metric:
         """
         gold, guess = self.checked(labels, predictions)
         mass = None if weights is None else _checked_weights(weights, len(gold))
+        return self.known(gold, guess, mass)
+
+    def known(self, labels: Values, predictions: Values, weights: Values | None = None) -> float:
+        """Return the score of arrays as `checked` returns them."""
         if self.per_row is not None:
-            return float(np.average(self.per_row(gold, guess), weights=mass))
+            return float(np.average(self.per_row(labels, predictions), weights=weights))
         assert self.exact is not None  # a metric has per_row, or exact and many
-        return self.exact(gold, guess, mass)
+        return self.exact(labels, predictions, weights)
 
     def values(self, labels: Values, predictions: Values, weights: Values) -> Values:
         """Return the score under each row of `weights` (B, n), (B,); arrays as `checked` returns them."""

@@ -32,6 +32,17 @@ class Average:
         for own, mean in zip(self.own.parameters(), self.mean.module.parameters(), strict=True):
             own.data, mean.data = mean.data, own.data
 
+    def state(self) -> dict[str, Any]:
+        """Return the average, and how many steps are in it."""
+        return {"mean": list(self.mean.module.parameters()), "count": self.mean.n_averaged}
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take what `state` returned."""
+        for mean, held in zip(self.mean.module.parameters(), state["mean"], strict=True):
+            mean.copy_(held)
+        self.mean.n_averaged.copy_(state["count"])
+
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
         """Let the model have the average in this context."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from surpass.artifacts import Inputs
 from surpass.assets import backbones
 from surpass.errors import DataError, SpecError
-from surpass.models import _precision
+from surpass.models import _loading, _packing, _precision
 from surpass.models.base import Precision
 from surpass.runtime import Runtime
 
@@ -22,13 +22,16 @@ KEPT_BACKBONES = 2  # a study walks through its pairs in order: the weak and the
 # Larger batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 tokens and 1,850 at 4,000.
 CPU_TOKENS = 1024
 CPU_TRAINING_TOKENS = 512
-# Training batches are padded to multiples of so many tokens: a bf16 product of a new shape costs 3 to 8 known ones.
-PADDED = 16
 # Tokens of a row up to which plain attention beat the fused one, with and without gradient.
 PLAIN_TRAINING, PLAIN_FORWARD = 256, 64
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 
-Batch = dict[str, Tensor]  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids
+# Median distance of packed states to padded ones, of their norm: SmolLM2-135M had .016 in bf16 (one token .24), 2e-6 in
+# fp32, and 1 in both when rows saw each other; MiniLM 0, 1e-6 and .7.
+ALIKE = {"fp32": 1e-3, "bf16": 0.1}
+SAME = 1e-2  # of the largest state: far above the rounding of bf16, far below a token that is seen and should not be
+
+Batch = _packing.Batch  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids
 
 
 @dataclasses.dataclass(eq=False)
@@ -45,6 +48,7 @@ class Backbone:
         width: size of a hidden state.
         causal: whether a token sees only what stands before it, measured on two rows.
         tuples: whether a layer returns a tuple rather than its hidden state alone.
+        packs: tokens of the longest row that may share a bin with others, tried on two rows; 0: none may.
     """
 
     reference: str
@@ -57,6 +61,7 @@ class Backbone:
     device: torch.device
     causal: bool = True
     tuples: bool = False
+    packs: int = 0
 
     @property
     def precision(self) -> str:
@@ -64,10 +69,10 @@ class Backbone:
         return self.key[2]
 
 
-def load(reference: str, digest: str, precision: Precision, runtime: Runtime) -> Backbone:
-    """Return the backbone, from the runtime's memo when this process has loaded it before."""
+def load(reference: str, digest: str, precision: Precision, runtime: Runtime, how: _loading.How = ()) -> Backbone:
+    """Return the backbone, loaded as `how` says, from the runtime's memo when this process has loaded it before."""
     resolved, device = _precision.resolve(precision), runtime.torch_device()
-    key = (reference, digest or backbones.digest(reference), resolved, device)
+    key = (reference, digest or backbones.digest(reference), resolved, device, *how)
     memo = runtime.memo
     found: Backbone | None = memo.pop(("backbone", key), None)
     if found is None:
@@ -79,12 +84,12 @@ def load(reference: str, digest: str, precision: Precision, runtime: Runtime) ->
 
 
 def _loaded(reference: str, key: tuple[str, ...], device: torch.device) -> Backbone:
-    model = backbones.load_model(reference, dtype=DTYPES[key[2]])
+    model = _loading.load(reference, DTYPES[key[2]], device, key[4:])
     tokenizer = backbones.load_tokenizer(reference)
     model.config.use_cache = False
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # a BERT's head for sentence pairs, which no pooling here reads
-    model.requires_grad_(False).eval().to(device)
+    model.requires_grad_(False).eval()
     config = model.config.get_text_config()
     stacks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == config.num_hidden_layers]
     stack = stacks[0] if stacks else None
@@ -112,6 +117,38 @@ def _observe(backbone: Backbone) -> None:
         hook.remove()
     backbone.tuples = bool(seen) and isinstance(seen[0], tuple)
     backbone.causal = bool(torch.allclose(states[0, :2], states[1, :2], rtol=1e-6, atol=1e-7))
+    backbone.packs = _packs(backbone, states)
+
+
+def _packs(backbone: Backbone, states: Tensor) -> int:
+    """Return the longest row that may be packed, on the processor, if two packed rows have the states they had padded."""
+    config = backbone.model.config.get_text_config()
+    most = getattr(config, "sliding_window", None) or getattr(config, "local_attention", None) or 1 << 30
+    if backbone.device.type != "cpu" or most < min(_packing.BINS):
+        return 0
+    batch, kept = probe_batch(backbone), backbone.model.config._attn_implementation
+    packed = _packing.pack(batch, causal=backbone.causal, longest=most, dtype=dtype(backbone))
+    try:
+        backbone.model.config._attn_implementation = _packing.NAME
+        got = packed.take(backbone.model(**packed.batch).last_hidden_state).float()
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError):
+        return 0  # an architecture with an attention of its own
+    finally:
+        backbone.model.config._attn_implementation = kept
+    real = batch["attention_mask"].bool()
+    off = (got[real] - states[real]).norm(dim=1) / states[real].norm(dim=1)
+    return most if bool(off.median() <= ALIKE[backbone.precision]) else 0
+
+
+def dtype(backbone: Backbone) -> torch.dtype:
+    """Return the precision of the products as torch names it."""
+    found: torch.dtype = getattr(torch, DTYPES[backbone.precision])
+    return found
+
+
+def pack(backbone: Backbone, batch: Batch) -> _packing.Packed:
+    """Return a batch of padded rows as the backbone reads it fastest."""
+    return _packing.pack(batch, causal=backbone.causal, longest=backbone.packs, dtype=dtype(backbone))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +251,9 @@ def choose_attention(model: Any, batch: Batch, *, training: bool) -> None:
     torch's fused attention has a slow backward pass there: 32 rows of 25 tokens took 21 ms, the plain products 3 ms.
     """
     ids = batch["input_ids"]
-    if ids.device.type == "cpu":
+    if batch["attention_mask"].ndim == 4:
+        model.config._attn_implementation = _packing.NAME
+    elif ids.device.type == "cpu":
         model.config._attn_implementation = attention(ids.shape[1], training=training)
 
 
@@ -230,6 +269,17 @@ def autocast(backbone: Backbone, *, enabled: bool = True) -> contextlib.Abstract
     return contextlib.nullcontext()
 
 
+@contextlib.contextmanager
+def casts_kept() -> Iterator[None]:
+    """Let what autocast casts of trained weights serve all passes inside: those of one step, whose weights stand still."""
+    torch.autocast_increment_nesting()
+    try:
+        yield
+    finally:
+        if torch.autocast_decrement_nesting() == 0:
+            torch.clear_autocast_cache()
+
+
 class _ReachedError(Exception):
     """Carries a hidden state out of a forward pass whose later layers are not needed."""
 
@@ -243,9 +293,10 @@ def hidden(backbone: Backbone, batch: Batch, depth: int) -> Tensor:
     The number of layers gives the output of the last one, after the final normalization where there is one. Layers from
     `depth` on are not run: a hook leaves the forward pass there, so the model itself is never changed.
     """
-    choose_attention(backbone.model, batch, training=False)
+    packed = pack(backbone, batch)
+    choose_attention(backbone.model, packed.batch, training=False)
     with left_at(backbone, depth):
-        return run(backbone, batch, depth)
+        return packed.take(run(backbone, packed.batch, depth))
 
 
 @contextlib.contextmanager
@@ -270,14 +321,14 @@ def run(backbone: Backbone, batch: Batch, depth: int) -> Tensor:
     """Return hidden state number `depth` as `hidden` does, inside `left_at` and with the attention that is set."""
     if depth == backbone.layers:
         states: Tensor = backbone.model(**batch).last_hidden_state
-        return states
+        return states.to(backbone.device)  # a layer may be elsewhere
     if backbone.stack is None:
         states = backbone.model(**batch, output_hidden_states=True).hidden_states[depth]
-        return states
+        return states.to(backbone.device)
     try:
         backbone.model(**batch)
     except _ReachedError as reached:
-        return reached.states
+        return reached.states.to(backbone.device)
     raise SpecError(
         f"backbone '{backbone.reference}' never ran its layer {depth} of {backbone.layers}; use layer='last'."
     )

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from surpass.artifacts import Inputs, Targets, Values, candidates
 from surpass.errors import SpecError
-from surpass.models import _backbone, _lower
+from surpass.models import _backbone, _lower, _norms, _packing
 from surpass.models._backbone import Backbone, Batch
 from surpass.models._lower import Rows
 from surpass.models._preference import Score
+from surpass.models._ranks import Ranks
 from surpass.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ class Classifier(nn.Module):
 
     def hidden(self, batch: Batch, states: Tensor | None) -> Tensor:
         """Return what the body makes of every token, (b, tokens, width); `states`: of the lower layers when known."""
+        packed = _backbone.pack(self.backbone, batch)
         with _backbone.autocast(self.backbone):
             if self.upper is not None:
-                self.upper.give(states if states is not None else _backbone.hidden(self.backbone, batch, self.depth))
-            _backbone.choose_attention(self.body, batch, training=torch.is_grad_enabled())
-            found: Tensor = self.body(**batch).last_hidden_state
+                below = states if states is not None else _backbone.hidden(self.backbone, batch, self.depth)
+                self.upper.give(packed.put(below))
+            _backbone.choose_attention(self.body, packed.batch, training=torch.is_grad_enabled())
+            found: Tensor = packed.take(self.body(**packed.batch).last_hidden_state)
         if self.upper is not None:
             self.upper.give(None)
         return found
@@ -118,9 +121,13 @@ class Classifier(nn.Module):
         """Return the pooled states of all rows, (n, width) fp32, in their order."""
         found = torch.zeros(len(rows), self.backbone.width, device=self.backbone.device)
         budget = _backbone.forward_budget(runtime, self.backbone.device)
-        for chosen in _backbone.batches(rows.lengths, budget):
-            found[chosen] = self.pooled(*rows.batch(chosen))
-        return found
+        ranks = Ranks.of(runtime)
+        mine = ranks.mine(rows.lengths)
+        parts = [mine[part] for part in _packing.batches(rows.lengths[mine], budget, self.backbone.packs)]
+        for chosen in ranks.alike([part.tolist() for part in parts]):
+            pooled = self.pooled(*rows.batch(chosen or [0]))
+            found[chosen] = pooled[: len(chosen)]
+        return ranks.total(found)
 
     @torch.no_grad()
     def logits(self, rows: Rows, runtime: Runtime) -> Tensor:
@@ -182,6 +189,7 @@ def _body(backbone: Backbone, shape: Shape, depth: int, *, skips: bool) -> tuple
         if trains(name):
             value.data = value.data.float()
             value.requires_grad_(True)
+    _norms.fuse(body)
     upper = _lower.Upper(body, backbone, depth) if skips else None
     if shape.tune == "lora":
         body = _with_adapters(body, backbone, shape, depth)

@@ -28,7 +28,7 @@ from transformers.utils import logging
 from surpass.artifacts import Values
 from surpass.assets import backbones
 from surpass.errors import DataError
-from surpass.models import _backbone, _modeling
+from surpass.models import _backbone, _loading, _modeling
 from surpass.models._features import depth_of
 from surpass.runtime import Runtime
 
@@ -68,7 +68,9 @@ def save_probe(
     probe: Probe, head: tuple[Values, Values, Values, Values], folder: Path, classes: Sequence[str], runtime: Runtime
 ) -> Form:
     """Write a head on frozen features, given as mean (d,), deviation (d,), weights (d, C) and bias (C,)."""
-    backbone = _backbone.load(probe.backbone, probe.digest, probe.precision, runtime)
+    backbone = _backbone.load(
+        probe.backbone, probe.digest, probe.precision, runtime, _loading.quantized(probe.quantization)
+    )
     state = {name: value.detach().float().cpu() for name, value in backbone.model.state_dict().items()}
     mean, deviation, matrix, bias = (torch.tensor(part, dtype=torch.float32) for part in head)
     width = backbone.width * (1 + ("+" in probe.pool))

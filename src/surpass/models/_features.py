@@ -11,7 +11,7 @@ from torch import Tensor
 
 from surpass.artifacts import Facts, Inputs
 from surpass.errors import SpecError
-from surpass.models import _backbone, _lanes
+from surpass.models import _backbone, _lanes, _loading
 from surpass.models._backbone import Batch
 from surpass.models.base import TextEncoder
 from surpass.runtime import Runtime
@@ -19,7 +19,8 @@ from surpass.runtime import Runtime
 
 def encode(encoder: TextEncoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[np.float32], Facts]:
     """Return features (n, d) in the caller's row order, and facts; see `TextEncoder.encode`."""
-    backbone = _backbone.load(encoder.backbone, encoder.digest, encoder.precision, runtime)
+    how = _loading.frozen(runtime, encoder.quantization)
+    backbone = _backbone.load(encoder.backbone, encoder.digest, encoder.precision, runtime, how)
     depth = depth_of(encoder.layer, backbone.layers, encoder.backbone)
     tokens = _backbone.tokenize(backbone, inputs, encoder.max_length)
     lengths = tokens.lengths

@@ -44,7 +44,7 @@ class Head:
             return outputs(self.layer(vectors), squared=self.squared)
 
     def save(self, folder: Path) -> None:
-        """Write scale and weights with joblib."""
+        """Write scale and weights with skops."""
         from surpass.models.probe import save_head
 
         matrix = self.layer.weight.detach().numpy().T

@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from surpass.models import _backbone
+from surpass.models import _backbone, _packing
 from surpass.models._backbone import Backbone, Batch, Tokens
 from surpass.runtime import Runtime
 
@@ -45,15 +45,21 @@ def over(
 
     def run(rows: list[int]) -> Found:
         batch = tokens.batch(rows, backbone.device)
+        packed = _backbone.pack(backbone, batch)
         with torch.no_grad(), _backbone.autocast(backbone, enabled=autocast):
-            states = _backbone.run(backbone, batch, depth)
+            states = packed.take(_backbone.run(backbone, packed.batch, depth))
         return take(rows, batch, states)
 
-    parts = _backbone.batches(tokens.lengths, budget)
+    def attention(rows: list[int]) -> str:
+        longest = len(tokens.ids[rows[0]])
+        return "packed" if longest <= backbone.packs else _backbone.attention(longest)
+
+    parts = _packing.batches(tokens.lengths, budget, backbone.packs)
     with _backbone.left_at(backbone, depth):
-        for _, alike in itertools.groupby(parts, key=lambda rows: _backbone.attention(len(tokens.ids[rows[0]]))):
+        for _, alike in itertools.groupby(parts, key=attention):
             group = list(alike)  # all with one attention, which is a setting of the whole model
-            _backbone.choose_attention(backbone.model, tokens.batch(group[0][:1], backbone.device), training=False)
+            first = _backbone.pack(backbone, tokens.batch(group[0][:1], backbone.device))
+            _backbone.choose_attention(backbone.model, first.batch, training=False)
             yield from zip(group, _each(run, group, min(lanes, len(group))), strict=True)
 
 

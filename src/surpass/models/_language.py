@@ -157,9 +157,27 @@ class TokenLoss:
         check_finite(loss, norm, lr=lr, step=self.step + 1, total=self.total)
         self.step += 1
 
+    def name(self) -> str:
+        """Return what is learned."""
+        return "next tokens"
+
+    def content(self) -> tuple[Tensor, ...]:
+        """Return nothing: the texts are the targets."""
+        return ()
+
+    def state(self) -> dict[str, Any]:
+        """Return the steps taken."""
+        return {"step": self.step}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take what `state` returned."""
+        self.step = int(state["step"])
+
 
 class LanguageTrainer(_trainer.StepTrainer):
     """Trainer on next tokens: it holds texts and no labels."""
+
+    phase = "language"
 
     def accumulate(self, drawn: Tensor) -> Tensor:
         """Add the gradient of the step's mean loss per token, and return that loss."""

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from surpass.models import _backbone, _lanes
@@ -29,22 +28,18 @@ from surpass.runtime import Runtime
 KEPT_BYTES = 2 << 30
 """Bound of all states kept in a process; a block above it is computed anew whenever it is read."""
 
-SAME = 1e-2  # of the largest state: far above the rounding of bf16, far below a layer left out
-
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
     """Rows ready for a model: tokens, and what the frozen lower layers make of them when that is kept.
 
     `sides` is the number of texts of a row, 2 for preferences: first the first candidates of all rows, then the second ones.
-    Batches are padded to multiples of `step` tokens, at most to the longest text.
     """
 
     tokens: Tokens
     device: torch.device
     states: tuple[Tensor, ...] | None = None
     sides: int = 1
-    step: int = 1
 
     def __len__(self) -> int:
         return len(self.tokens.ids) // self.sides
@@ -52,17 +47,8 @@ class Rows:
     @property
     def lengths(self) -> np.ndarray[Any, Any]:
         """Tokens of each row, padding of its own texts included, (n,)."""
-        texts = self.padded(self.tokens.lengths)
-        longest: np.ndarray[Any, Any] = texts.reshape(self.sides, -1).max(axis=0) * self.sides
+        longest: np.ndarray[Any, Any] = self.tokens.lengths.reshape(self.sides, -1).max(axis=0) * self.sides
         return longest
-
-    def padded(self, lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return lengths, (n,), as batches of such texts would have."""
-        if self.step == 1 or not len(lengths):
-            return lengths
-        most = max(len(row) for row in self.tokens.ids)
-        found: np.ndarray[Any, Any] = np.minimum(-(-lengths // self.step) * self.step, most)
-        return found
 
     def texts(self) -> Rows:
         """Return every text as a row of its own."""
@@ -75,18 +61,16 @@ class Rows:
     def batch(self, rows: Sequence[int]) -> tuple[Batch, Tensor | None]:
         """Return the padded batch of b texts, and its states (b, tokens, width) when they are kept."""
         texts = self._of(rows)
-        longest = np.array([max(len(self.tokens.ids[i]) for i in texts)])
-        batch = self.tokens.batch(texts, self.device, int(self.padded(longest)[0]))
+        batch = self.tokens.batch(texts, self.device)
         if self.states is None:
             return batch, None
-        states = pad_sequence([self.states[i] for i in texts], batch_first=True)
-        return batch, pad(states, (0, 0, 0, batch["input_ids"].shape[1] - states.shape[1]))
+        return batch, pad_sequence([self.states[i] for i in texts], batch_first=True)
 
     def take(self, rows: Sequence[int]) -> Rows:
         """Return the rows at the given positions, with their states."""
         texts = self._of(rows)
         states = None if self.states is None else tuple(self.states[i] for i in texts)
-        return Rows(self.tokens.take(texts), self.device, states, self.sides, self.step)
+        return Rows(self.tokens.take(texts), self.device, states, self.sides)
 
 
 def prepare(backbone: Backbone, tokens: Tokens, depth: int, runtime: Runtime, *, keep: bool = True) -> Rows:
@@ -226,12 +210,14 @@ def can_skip(backbone: Backbone, depth: int) -> bool:
     model = shared(backbone.model)
     try:
         upper = Upper(model, backbone, depth)
-        upper.give(_backbone.hidden(backbone, batch, depth))
+        _backbone.choose_attention(backbone.model, batch, training=False)
         _backbone.choose_attention(model, batch, training=False)
+        with _backbone.left_at(backbone, depth):
+            upper.give(_backbone.run(backbone, batch, depth))  # unpacked, as the whole model runs below
         got = model(**batch).last_hidden_state
     except (AttributeError, TypeError, ValueError, RuntimeError, IndexError):
         return False  # whatever the architecture does with its layers, it is not what is needed here
     want = backbone.model(**batch).last_hidden_state
     real = batch["attention_mask"].bool()
     off = (got[real].float() - want[real].float()).abs().max()
-    return bool(off <= SAME * want[real].float().abs().max())
+    return bool(off <= _backbone.SAME * want[real].float().abs().max())

@@ -66,8 +66,8 @@ class Mixed:
         return outputs(logits, squared=False)
 
     def save(self, folder: Path) -> None:
-        """Write scale, weights (k, C, d), biases (k, C) and mixing weights (k,) with joblib."""
-        import joblib
+        """Write scale, weights (k, C, d), biases (k, C) and mixing weights (k,) with skops."""
+        from surpass.models import _skops
 
         shape = self.heads._shape[1:]
         parts = {
@@ -76,7 +76,7 @@ class Mixed:
             "bias": self.heads.linear.bias.detach().numpy().reshape(shape),
             "mixing": self.heads.log_shares().detach().exp().numpy(),
         }
-        joblib.dump(parts, folder / "model.joblib")
+        _skops.keep(folder, parts)
 
 
 def train(model: Mixture, work: Work, scale: Callable[[Array], Any]) -> Mixed:

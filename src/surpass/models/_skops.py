@@ -1,4 +1,4 @@
-"""A scikit-learn student in a file without pickles: skops writes it, and reads only types that are known to be safe."""
+"""Fitted models in files without pickles: skops writes them, and reads only types that are known to be safe."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def save(folder: Path, vectorizer: Any, estimator: Any) -> None:
             f"the student holds {', '.join(strange)}, which cannot be read back safely without a pickle. "
             "Use an estimator of scikit-learn as the strong model."
         )
+
+
+def keep(folder: Path, predictor: Any) -> None:
+    """Write a fitted predictor of any family, as arrays and estimators, without a pickle."""
+    skops.io.dump(predictor, folder / FILE)
 
 
 def load(folder: Path, classes: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,6 +112,25 @@ class StepLoss:
         if self.statistics:
             self._recent = torch.cat([self._before, self._probs])[-self._kept :]
         self.step += 1
+
+    def name(self) -> str:
+        """Return the method with its options."""
+        return repr(self.method)
+
+    def content(self) -> tuple[Tensor, ...]:
+        """Return the targets and what belongs to them."""
+        return (self.goal.values, self.goal.weight, self.goal.gold, self.goal.columns)
+
+    def state(self) -> dict[str, Any]:
+        """Return what the steps so far have changed, but for what the optimizer trains."""
+        buffers = [] if self.companion is None else list(self.companion.buffers())
+        return {"step": self.step, "recent": self._recent, "buffers": buffers}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take what `state` returned."""
+        self.step, self._recent = int(state["step"]), state["recent"].to(self.goal.values.device)
+        for buffer, held in zip(self.companion.buffers() if self.companion else (), state["buffers"], strict=True):
+            buffer.copy_(held)
 
 
 def check_finite(loss: float, norm: float, *, lr: float, step: int, total: int) -> None:

@@ -16,6 +16,7 @@ from surpass.runtime import Runtime
 from surpass.spec import Spec, name_of, option
 
 Precision = Literal["auto", "fp32", "bf16"]
+Quantization = Literal["8bit", "4bit"] | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class TextEncoder(Encoder):
         pool: the last real token, the mean over real tokens, or both side by side.
         max_length: tokens per text; longer texts are truncated and counted.
         precision: "auto" becomes the faster of the two, measured once per machine, when the spec is resolved.
+        quantization: of the weights of linear maps, "8bit" or "4bit", by bitsandbytes; none keeps them.
         digest: identity of the backbone's files, filled by `resolve`.
     """
 
@@ -64,12 +66,14 @@ class TextEncoder(Encoder):
     pool: Literal["last", "mean", "last+mean"] = "last+mean"
     max_length: int = option(512, low=2)
     precision: Precision = "auto"
+    quantization: Quantization = None
     digest: str = ""
 
     @classmethod
     def of(cls, model: Any) -> TextEncoder:
-        """Return the features that a model with the same six fields reads."""
-        return cls(**{field.name: getattr(model, field.name) for field in dataclasses.fields(cls)})
+        """Return the features that a model reads which has the same fields, or most of them."""
+        names = [field.name for field in dataclasses.fields(cls) if hasattr(model, field.name)]
+        return cls(**{name: getattr(model, name) for name in names})
 
     def resolve(self) -> TextEncoder:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
@@ -84,7 +88,7 @@ class TextEncoder(Encoder):
         """Return why the backbone cannot be read here, or None."""
         from surpass.assets import backbones
 
-        return backbones.check(self.backbone) or _missing_package()
+        return backbones.check(self.backbone) or _missing_package(self.quantization)
 
     def encode(
         self, inputs: Inputs, runtime: Runtime, learned: Parameters | None = None
@@ -99,12 +103,17 @@ class TextEncoder(Encoder):
         return self.backbone
 
 
-def _missing_package() -> str | None:
+def _missing_package(quantization: Quantization = None) -> str | None:
     import importlib.util
 
     for name in ("torch", "transformers"):
         if importlib.util.find_spec(name) is None:
             return f"package '{name}' is not installed, but a pretrained model needs it. pip install 'surpass[hf]'"
+    if quantization and importlib.util.find_spec("bitsandbytes") is None:
+        return (
+            f"package 'bitsandbytes' is not installed, but quantization='{quantization}' needs it. "
+            "pip install 'surpass[quantized]'"
+        )
     return None
 
 
@@ -166,6 +175,8 @@ class Model(Spec):
     """A model family. `fit` must be deterministic in (self, work) on the processor."""
 
     family: ClassVar[str] = "model"
+    spreads: ClassVar[bool] = False
+    """Whether several processes can compute one fit together; see `Runtime.team`."""
     inputs: ClassVar[frozenset[str]] = frozenset({"text"})
     targets: ClassVar[frozenset[str]] = frozenset({"classification"})
     reads_features: ClassVar[bool] = False
@@ -253,7 +264,7 @@ class Solved:
         return np.asarray(self.function(self.predictor, inputs), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
-        """Write the fitted predictor with joblib, scikit-learn's own format."""
-        import joblib
+        """Write the fitted predictor with skops."""
+        from surpass.models import _skops
 
-        joblib.dump(self.predictor, folder / "model.joblib")
+        _skops.keep(folder, self.predictor)

@@ -25,7 +25,7 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Targets, Values
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
-from surpass.models.base import Model, Precision, TextEncoder, Work, backbone_label
+from surpass.models.base import Model, Precision, Quantization, TextEncoder, Work, backbone_label
 from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
 from surpass.spec import option
@@ -64,10 +64,12 @@ class HF(Model):
             once however the step is cut; w_start is where training on the targets starts. It passes through Adam.
         max_length: tokens per row, and per candidate of a preference; longer ones are truncated and counted.
         precision: of frozen weights and matrix products; what trains is kept in fp32. "auto" is settled by `resolve`.
+        quantization: of the frozen weights of linear maps, "8bit" or "4bit", by bitsandbytes; with "lora" alone.
         points: readings of the watched rows, evenly spaced, the end included.
         digest: identity of the backbone's files, filled by `resolve`.
     """
 
+    spreads: ClassVar[bool] = True
     inputs: ClassVar[frozenset[str]] = frozenset({"text", "pair"})
     targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
 
@@ -92,6 +94,7 @@ class HF(Model):
     l2_sp: float = option(0.0, low=0.0)
     max_length: int = option(512, low=2)
     precision: Precision = "auto"
+    quantization: Quantization = None
     points: int = option(5, low=1)
     digest: str = ""
 
@@ -102,6 +105,11 @@ class HF(Model):
         if self.tune == "full" and self.layers is not None:
             raise SpecError(
                 f"model 'hf': layers={self.layers}, but tune='full' trains them all. Write tune='top' or leave it out."
+            )
+        if self.quantization and self.tune != "lora":
+            raise SpecError(
+                f"model 'hf': quantization='{self.quantization}', but tune='{self.tune}' trains the weights themselves. "
+                "Write tune='lora', which trains adapters beside them."
             )
         if self.ema == 1:
             raise SpecError("model 'hf': ema=1 never leaves the first weights. Give a decay below 1, such as ema=0.99.")
@@ -125,7 +133,11 @@ class HF(Model):
     def encoder(self) -> TextEncoder:
         """Return the features of the middle layer of the same backbone."""
         return TextEncoder(
-            backbone=self.backbone, max_length=self.max_length, precision=self.precision, digest=self.digest
+            backbone=self.backbone,
+            max_length=self.max_length,
+            precision=self.precision,
+            quantization=self.quantization,
+            digest=self.digest,
         )
 
     def resolve(self) -> HF:
@@ -163,21 +175,21 @@ class HF(Model):
 
     def warm(self, inputs: Inputs, runtime: Runtime) -> None:
         """Keep the states of the frozen lower layers, from which every fit on some of these rows takes its own."""
-        from surpass.models import _backbone, _classifier
+        from surpass.models import _classifier
 
         if self.layers is None or isinstance(inputs, np.ndarray):
             return
-        backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime)
+        backbone = self._load(runtime)
         _classifier.warm(backbone, self._shape(1), inputs, runtime)
 
     def fit(self, work: Work, runtime: Runtime) -> Finetuned:
         """Return the finetuned model; see `Model.fit`."""
-        from surpass.models import _backbone, _classifier, _trainer
+        from surpass.models import _classifier, _trainer
         from surpass.models._steps import Goal
 
         if len(work.inputs) == 0:
             raise DataError("model 'hf' was given no rows to train on. Raise n_transfer, or let the method keep rows.")
-        backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime)
+        backbone = self._load(runtime)
         shape = self._shape(work.classes, preference=work.target == "preference")
         model = _trainer.seeded(lambda: _classifier.Classifier(backbone, shape), work.seed)
         rows = model.prepare(work.inputs, runtime, keep=True)
@@ -185,6 +197,10 @@ class HF(Model):
         targets, mean, spread = _standardized(work)
         plan = self._plan(work.seed)
         language: Facts = {}
+        if runtime.team == "shards":
+            from surpass.models import _shards
+
+            _shards.check(generative=self.generative)
         if self.generative:
             from surpass.models import _language
 
@@ -211,6 +227,12 @@ class HF(Model):
                 **language,
             },
         )
+
+    def _load(self, runtime: Runtime) -> Any:
+        from surpass.models import _backbone, _loading
+
+        how = _loading.quantized(self.quantization)
+        return _backbone.load(self.backbone, self.digest, self.precision, runtime, how)
 
     def _shape(self, columns: int, *, preference: bool = False) -> Any:
         from surpass.models._classifier import Shape

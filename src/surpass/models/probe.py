@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from surpass.artifacts import Inputs, Values
 from surpass.errors import DataError
 from surpass.methods.base import Need
-from surpass.models.base import Fitted, Model, Precision, Solved, TextEncoder, Work, backbone_label
+from surpass.models.base import Fitted, Model, Precision, Quantization, Solved, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
 
@@ -65,6 +65,7 @@ class Probe(Model):
     pool: Literal["last", "mean", "last+mean"] = "last+mean"
     max_length: int = option(512, low=2)
     precision: Precision = "auto"
+    quantization: Quantization = None
     solver: Literal["exact", "adam"] = "exact"
     l2: float = option(0.3, low=0.0)
     lr: float = option(1e-3, above=0.0)
@@ -300,7 +301,7 @@ def _predict(head: tuple[Scale, Values, Values, str], inputs: Inputs) -> Values:
 
 
 def save_head(folder: Path, head: Any) -> None:
-    """Write a head into a folder with joblib."""
-    import joblib
+    """Write a head into a folder with skops."""
+    from surpass.models import _skops
 
-    joblib.dump(head, folder / "model.joblib")
+    _skops.keep(folder, head)

@@ -96,14 +96,14 @@ class Prompt(Model):
             SpecError: the backbone is no decoder, has no single tokens for the digits or no chat template, or
                 `max_length` leaves no room for a row.
         """
-        from surpass.models import _backbone, _prompting
+        from surpass.models import _backbone, _loading, _prompting
 
         if work.classes > MOST_CLASSES:
             raise IncompatibleError(
                 f"model 'prompt' answers with one digit, so it takes up to {MOST_CLASSES} classes; the task has "
                 f"{work.classes}. Choose a model that is finetuned."
             )
-        backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime)
+        backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime, _loading.frozen(runtime))
         asked = _prompting.Question.of(work, chat=self.template == "chat")
         asker = _prompting.Asker(backbone, asked, limit=self.max_length, runtime=runtime)
         if self.shots:

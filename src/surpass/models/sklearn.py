@@ -14,6 +14,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import sys
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ from surpass.spec import option
 DEFAULT = "sklearn.linear_model.LogisticRegression"
 OF_TEXTS = ("tfidf", "chars", "descriptors", "morgan")
 OF_MOLECULES = ("descriptors", "morgan")
+LIBRARIES = ("sklearn", "xgboost", "lightgbm", "catboost", "imblearn")
+"""Packages whose classes a study file may name: it must not run just anything that is installed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,8 @@ class Sklearn(Model):
     def targets(self) -> frozenset[str]:  # type: ignore[override]
         """Classes and preferences where the estimator gives probabilities, else numbers."""
         try:
-            classifies = self.estimator == DEFAULT or hasattr(self._class(), "predict_proba")
-        except (ImportError, AttributeError, ValueError):  # `problem` says why
+            classifies = self.estimator == DEFAULT or not self._known() or hasattr(self._class(), "predict_proba")
+        except (ImportError, AttributeError, ValueError, TypeError):  # `problem` says why
             return frozenset({"classification", "preference", "regression"})
         return frozenset({"classification", "preference"} if classifies else {"regression"})
 
@@ -79,6 +82,11 @@ class Sklearn(Model):
             return (
                 f"model 'sklearn': estimator={self.estimator!r} names no module. Give the whole path of the class, such as "
                 f"{DEFAULT}."
+            )
+        if not self._known():
+            return (
+                f"model 'sklearn': estimator={self.estimator!r} is of a package that a study file cannot import; allowed are "
+                f"{', '.join(LIBRARIES)}. In a study written in Python, import its module there."
             )
         try:
             estimator = self._build(0)
@@ -135,9 +143,17 @@ class Sklearn(Model):
             _fit_soft(estimator, matrix, values, weight)
         return Solved(_Predictor(transform, estimator, self, work.target, work.classes), _predict, {})
 
+    def _known(self) -> bool:
+        """Whether looking at the estimator runs no code that this process has not run and that is of no known library."""
+        module = self.estimator.rpartition(".")[0]
+        return module.partition(".")[0] in LIBRARIES or module in sys.modules
+
     def _class(self) -> Any:  # any class with fit and predict
         module, _, name = self.estimator.rpartition(".")
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
+        if not (inspect.isclass(found) and hasattr(found, "fit")):  # `_build` would run a function such as os.system
+            raise TypeError(f"{self.estimator} is no class with a method fit")
+        return found
 
     def _build(self, seed: int) -> Any:
         found, params = self._class(), dict(self.params)

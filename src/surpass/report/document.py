@@ -38,6 +38,9 @@ from surpass.results import Curve, Results, StageFact
 
 _OPEN_ROWS = 12
 _TRACEBACK = 12
+_SLOWEST = 100
+_MOST_ROWS = 1000
+"""A longer table than this makes the page slow and helps nobody: it gives way to the file that holds it."""
 
 
 def build(results: Results) -> Document:
@@ -188,6 +191,9 @@ def _undefined(results: Results) -> Section | None:
         f"{len(rows)} of {text.count(len(results.rows), 'row')} (every split, stopping rule and metric) "
         f"{'has' if len(rows) == 1 else 'have'} no PGR{because}. They are counted here and stand in every table and file."
     )
+    if len(rows) > _MOST_ROWS:
+        told = intro.replace("every table and file", "`results.csv`, each with its reason")
+        return Section("undefined", "Undefined PGR", (Text(told),))
     table = tables.undefined(rows)
     fold = len(table.rows) > _OPEN_ROWS
     return Section("undefined", "Undefined PGR", (Text(intro), Fold("All of them", (table,)) if fold else table))
@@ -213,8 +219,12 @@ def _last_line(stage: StageFact) -> str:
 
 def _everything(results: Results) -> Iterable[Section]:
     if results.rows:
-        fold = Fold(f"Show {text.count(len(results.rows), 'row')}", (tables.everything(results),))
-        yield Section("rows", "All splits, stopping rules and metrics", (fold,))
+        rows = text.count(len(results.rows), "row")
+        shown = Fold(f"Show {rows}", (tables.everything(results),)) if len(results.rows) <= _MOST_ROWS else None
+        elsewhere = Text(
+            f"{rows}, too many for a page: `results.csv` has a line for each, `results.json` every interval."
+        )
+        yield Section("rows", "All splits, stopping rules and metrics", (shown or elsewhere,))
 
 
 def _appendix(results: Results) -> Section:
@@ -234,7 +244,10 @@ def _appendix(results: Results) -> Section:
         spent = text.seconds(sum(stage.seconds for stage in done))
         saved = text.seconds(sum(stage.seconds for stage in cached))
         title = f"Timings: {text.count(len(done), 'stage')} computed in {spent}, {len(cached)} reused (worth {saved})"
-        blocks.append(Fold(title, (tables.timings(results.stages),)))
+        slowest = sorted(results.stages, key=lambda stage: -stage.seconds)[:_SLOWEST]
+        shown = tables.timings(results.stages if len(results.stages) <= _MOST_ROWS else slowest)
+        cut = "" if len(results.stages) <= _MOST_ROWS else f"; the {_SLOWEST} longest, all are in results.json"
+        blocks.append(Fold(title + cut, (shown,)))
     study = yaml.safe_dump(text.plain(results.study), sort_keys=False, allow_unicode=True, width=100)
     blocks.append(Fold("The study", (Code(study.rstrip(), "yaml"),)))
     return Section("appendix", "How these numbers were made", tuple(blocks))

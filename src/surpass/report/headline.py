@@ -125,6 +125,28 @@ def touches(finding: Finding, row: ResultRow | AgreementRow) -> bool:
     return bool(named) and all(getattr(row, name, text) == text for name, text in named.items())
 
 
+class Touching:
+    """The findings of a study by what they name, so that those of a row are found without asking each of them."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._about: dict[tuple[str, ...], dict[tuple[str, ...], list[tuple[int, Finding]]]] = {}
+        for number, finding in enumerate(ordered(findings), 1):
+            names = tuple(sorted(name for name in finding.where if name != "seed"))
+            if names:
+                values = tuple(finding.where[name] for name in names)
+                self._about.setdefault(names, {}).setdefault(values, []).append((number, finding))
+
+    def of(self, row: ResultRow | AgreementRow) -> list[tuple[int, Finding]]:
+        """Return the findings that `touches` the row, each with its number in the report, ascending."""
+        found: list[tuple[int, Finding]] = []
+        for names, held in self._about.items():
+            if all(hasattr(row, name) for name in names):
+                found += held.get(tuple(getattr(row, name) for name in names), [])
+            else:
+                found += [item for items in held.values() for item in items if touches(item[1], row)]
+        return sorted(found, key=lambda item: item[0])
+
+
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings, errors first, otherwise in the guard's order."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))

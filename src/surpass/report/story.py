@@ -8,6 +8,7 @@ from surpass.checks import Finding
 from surpass.report import text
 from surpass.report.blocks import Mark
 from surpass.report.headline import (
+    Touching,
     ceiling_is_worse,
     has_gap,
     headline_rows,
@@ -18,7 +19,6 @@ from surpass.report.headline import (
     primary_rows,
     shown_metrics,
     subject,
-    touches,
 )
 from surpass.results import ResultRow, Results
 
@@ -141,8 +141,10 @@ def alerts(results: Results) -> tuple[Mark, ...]:
 def _unplaced(results: Results) -> Iterator[Mark]:
     """Yield errors and warnings that no row can carry: about the whole study, or about what has no row."""
     of_code: dict[str, list[tuple[Finding, str]]] = {}
+    touching = Touching(results.findings)
+    placed = {i for row in results.rows for i, _ in touching.of(row)}
     for i, finding in enumerate(ordered(results.findings), 1):
-        if finding.severity != "note" and not any(touches(finding, row) for row in results.rows):
+        if finding.severity != "note" and i not in placed:
             of_code.setdefault(finding.code, []).append((finding, f"#finding-{i}"))
     for code, found in of_code.items():
         if len(found) > _ALIKE:

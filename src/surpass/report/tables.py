@@ -10,12 +10,11 @@ from surpass.report.blocks import Cell, Mark, Table
 from surpass.report.headline import (
     IN_DOMAIN,
     Subject,
+    Touching,
     is_defined,
-    ordered,
     primary_rows,
     stopping_rules,
     subject,
-    touches,
     why_undefined,
 )
 from surpass.results import AgreementRow, ResultRow, Results, StageFact
@@ -46,12 +45,12 @@ def key_anchors(results: Results) -> dict[Subject, str]:
     return {name: f"keys-{i}" for i, name in enumerate(dict.fromkeys(map(subject, results.rows)), 1)}
 
 
-def marks(results: Results, row: ResultRow) -> tuple[Mark, ...]:
+def marks(touching: Touching, row: ResultRow) -> tuple[Mark, ...]:
     """Return the findings and failures that touch a row; notes are left to the list of findings."""
     found = [
         Mark(finding.severity, finding.code, f"#finding-{i}")
-        for i, finding in enumerate(ordered(results.findings), 1)
-        if finding.severity != "note" and touches(finding, row)
+        for i, finding in touching.of(row)
+        if finding.severity != "note"
     ]
     if row.failed:
         found.append(Mark("error", f"{text.count(row.failed, 'seed')} missing", "#failures"))
@@ -60,12 +59,12 @@ def marks(results: Results, row: ResultRow) -> tuple[Mark, ...]:
 
 def scores(results: Results, rows: Sequence[ResultRow], *, caption: str, splits: bool = False) -> Table:
     """Return floor, student, ceiling and PGR of the rows with their findings: the headline table, or the shifted one."""
-    anchors = key_anchors(results)
+    anchors, touching = key_anchors(results), Touching(results.findings)
     lines = []
     for row in rows:
         names = (Cell(row.method), *((Cell(split_name(row.split)),) if splits else ()))
         student = score(row.student, href=f"#{anchors[subject(row)]}")
-        beside = marks(results, row)
+        beside = marks(touching, row)
         guard = Cell("", marks=beside) if beside else _NONE
         lines.append((*names, score(row.floor), student, score(row.ceiling), _pgr(row), guard))
     heads = ("Method", *(("Split",) if splits else ()))

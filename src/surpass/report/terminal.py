@@ -12,13 +12,12 @@ from rich.text import Text
 from surpass.checks import SEVERITIES
 from surpass.report import text
 from surpass.report.headline import (
+    Touching,
     headline_rows,
     is_defined,
     less_is_better,
-    ordered,
     shown_metrics,
     subject,
-    touches,
     why_undefined,
 )
 from surpass.report.shift import shift_name, sides, summed_up
@@ -39,12 +38,12 @@ def summary(results: Results) -> RenderableType:
     rows = headline_rows(results)
     parts: list[RenderableType] = [Text(text.clean(results.name), style="bold"), Text(text.clean(found(results)))]
     parts += [_line(mark.severity, mark.text) for mark in alerts(results)]
-    metrics = shown_metrics(results)
+    metrics, touching = shown_metrics(results), Touching(results.findings)
     for (task, weak, strong), group in groupby(rows, key=lambda row: (row.task, row.weak, row.strong)):
         title = Text.assemble("\n", (text.clean(task), "bold"), f"  {text.clean(text.pair(weak, strong))}  ")
         less = " (less is better)" if less_is_better(metrics[task]) else ""
         title.append(f"{text.metric(metrics[task])}{less}", style="dim")
-        parts += [title, *_comparisons(results, list(group))]
+        parts += [title, *_comparisons(touching, list(group))]
     parts += _under_shift(results)
     if rows:
         parts.append(Text(f"\nBrackets: {text.percent(results.level)} intervals.{_count(results)}", style="dim"))
@@ -57,7 +56,7 @@ def _count(results: Results) -> str:
     return f" The guard found {text.listing(counts)}." if counts else ""
 
 
-def _comparisons(results: Results, rows: list[ResultRow]) -> list[RenderableType]:
+def _comparisons(touching: Touching, rows: list[ResultRow]) -> list[RenderableType]:
     """Return the table of one pair, and under it why a PGR is undefined, which seeds are missing, what the guard saw."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     table.add_column("method", width=_METHOD, overflow="fold")
@@ -76,8 +75,8 @@ def _comparisons(results: Results, rows: list[ResultRow]) -> list[RenderableType
     ]
     below += [
         _line(finding.severity, f"{finding.code}: {finding.message}")
-        for finding in ordered(results.findings)
-        if finding.severity != "note" and any(touches(finding, row) for row in rows)
+        for _, finding in sorted({i: finding for row in rows for i, finding in touching.of(row)}.items())
+        if finding.severity != "note"
     ]
     return [table, *(Padding(line, (0, 0, 0, 2)) for line in below)]
 

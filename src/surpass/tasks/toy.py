@@ -39,7 +39,7 @@ class Toy(Task):
         {"id": "1", "text": "grim bridge stale field", "pleasant": 0},
     )
 
-    rows: int = option(4000, low=10)
+    rows: int = option(4000, low=10, high=1_000_000)
     noise: float = option(0.05, low=0.0, high=0.5)
 
     def source(self) -> Generated:

@@ -1,0 +1,164 @@
+"""How near do training and features of SmolLM2-135M come to a bare loop over batches without padding?
+
+    python bench/limits.py [--snippets 256] [--long 64] [--turns 3]
+
+Real tokens a second, padding not counted, on one thread. Training is `surpass`'s own, from rows as tokens to the last step:
+shuffled rows of mixed lengths, loss of the method, optimizer, one reading. The bare loop is forward and backward alone, of
+the same adapted model on batches of 512 tokens whose rows have one length; full finetuning is compared with a model whose
+weights are all bf16, which no optimizer could train as well. Film review snippets have 25 tokens in the mean (bare rows: 32);
+long rows are six of them, cut at 128. Cases run in turns, in processor seconds. Needs `surpass assets fetch vader-ratings
+smollm2-135m`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from surpass.artifacts import Targets
+from surpass.benching import Claim, in_turns, processor_seconds, ratios
+from surpass.methods.soft import Soft
+from surpass.models import _backbone, _classifier, _precision, _trainer
+from surpass.models._steps import Goal
+from surpass.models.base import TextEncoder
+from surpass.models.hf import HF
+from surpass.runtime import Runtime
+from surpass.tasks.movie_reviews import MovieReviews
+
+BACKBONE = "package:smollm2-135m"
+TOKENS = 512  # of a bare batch
+DATA = {"snippets": (1, 512, 32), "long rows": (6, 128, 128)}  # snippets of a row, its most tokens, tokens of bare rows
+RUNTIME = Runtime(device="cpu")
+
+
+def texts_of(count: int, joined: int = 1) -> tuple[str, ...]:
+    """Return the same texts at every call, each of so many film review snippets."""
+    examples = [one for one in MovieReviews().examples() if one is not None]
+    places = np.random.default_rng(0).permutation(len(examples))[: count * joined]
+    snippets = [str(examples[i].input) for i in places]
+    return tuple(" ".join(snippets[i * joined : (i + 1) * joined]) for i in range(count))
+
+
+def backbone() -> _backbone.Backbone:
+    """Return the loaded model."""
+    return _backbone.load(BACKBONE, "", "auto", RUNTIME)
+
+
+def batch(length: int, tokens: int = TOKENS) -> dict[str, torch.Tensor]:
+    """Return rows of one length without padding."""
+    ids = torch.randint(5, 40_000, (tokens // length, length), generator=torch.Generator().manual_seed(0))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def bare_forward(length: int, repeats: int = 6) -> float:
+    """Return tokens a second of forward passes alone, in the faster of two attentions."""
+    model, rows = backbone().model, batch(length, 2 * TOKENS)
+
+    def passes() -> None:
+        with torch.no_grad():
+            for _ in range(repeats):
+                model(**rows)
+
+    found = []
+    for attention in ("eager", "sdpa"):
+        model.config._attn_implementation = attention
+        found.append(repeats * 2 * TOKENS / processor_seconds(passes))
+    return max(found)
+
+
+def bare_training(body: Any, length: int, repeats: int = 4) -> float:
+    """Return tokens a second of forward and backward passes alone."""
+    rows, classes = batch(length), torch.zeros(TOKENS // length, dtype=torch.long)
+    head = torch.nn.Linear(576, 2, bias=False)
+    _backbone.choose_attention(body, rows, training=True)
+
+    def passes() -> None:
+        for _ in range(repeats):
+            with _backbone.autocast(backbone()):
+                states = body(**rows).last_hidden_state
+            cross_entropy(head(states[:, -1].float()), classes).backward()
+
+    return repeats * TOKENS / processor_seconds(passes)
+
+
+def training(texts: tuple[str, ...], model: HF) -> Callable[[], float]:
+    """Return a function that trains on the texts once and returns real tokens a second."""
+    classifier = _trainer.seeded(lambda: _classifier.Classifier(backbone(), model._shape(2)), 0)
+    rows = classifier.prepare(texts, RUNTIME, keep=True)
+    watch = classifier.prepare(texts[:1], RUNTIME, keep=False)
+    targets = Targets.of([str(i) for i in range(len(texts))], np.eye(2)[np.arange(len(texts)) % 2])
+    goal, plan = Goal.of(targets, "classification"), model._plan(0)
+
+    def work() -> None:
+        _trainer.train(classifier, rows, watch, goal, plan=plan, method=Soft(), runtime=RUNTIME)
+
+    return lambda: model.epochs * int(rows.tokens.lengths.sum()) / processor_seconds(work)
+
+
+def model_of(tune: Any, limit: int, **options: Any) -> HF:
+    """Return a model that trains for one epoch, read once."""
+    return HF(backbone=BACKBONE, tune=tune, epochs=1, points=1, max_length=limit, lr=1e-5, **options).resolve()
+
+
+def bodies() -> dict[str, Any]:
+    """Return the adapted model, and the model with all weights in the best precision and trained."""
+    adapted = _classifier.Classifier(backbone(), model_of("lora", 128)._shape(2)).body
+    whole = copy.deepcopy(backbone().model)
+    return {"lora": adapted, "full": whole.requires_grad_(True)}
+
+
+def features(texts: tuple[str, ...], limit: int) -> float:
+    """Return real tokens a second of features of the last layer."""
+    encoder = TextEncoder(backbone=BACKBONE, layer="last", max_length=limit).resolve()
+    count = int(_backbone.tokenize(backbone(), texts, limit).lengths.sum())
+    return count / processor_seconds(lambda: encoder.encode(texts, RUNTIME))
+
+
+def claims(snippets: int = 256, long: int = 64, turns: int = 3) -> list[Claim]:
+    """Return the claims of this part."""
+    found: list[Claim] = []
+    counts, whole = {"snippets": snippets, "long rows": long}, bodies()
+    for data, (joined, limit, length) in DATA.items():
+        texts = texts_of(counts[data], joined)
+        cases: dict[str, Callable[[], float]] = {
+            "bare forward": lambda length=length: bare_forward(length),
+            "features": lambda texts=texts, limit=limit: features(texts, limit),
+        }
+        for tune, body in whole.items():
+            cases[f"bare {tune}"] = lambda body=body, length=length: bare_training(body, length)
+            cases[tune] = training(texts, model_of(tune, limit))
+        rates = in_turns(cases, turns)
+        named = {f"{name}, tokens/s": values for name, values in rates.items()}
+        found.append(_claim(f"features, {data}", rates["features"], rates["bare forward"], 0.92, named))
+        for tune in whole:
+            found.append(_claim(f"{tune} training, {data}", rates[tune], rates[f"bare {tune}"], 0.90, {}))
+        third = tuple(rate / 3 for rate in rates["bare forward"])
+        found.append(_claim(f"lora training, {data}, over a third of bare forward", rates["lora"], third, 0.70, {}))
+    return found
+
+
+def _claim(name: str, ours: tuple[float, ...], bare: tuple[float, ...], bound: float, cases: Any) -> Claim:
+    text = name if "third" in name else f"{name}, over a bare loop"
+    return Claim(text, "share", ratios(ours, bare), bound, cases=cases, note=_precision.resolve("auto"))
+
+
+def main() -> None:
+    """Print the claims."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in {"snippets": 256, "long": 64, "turns": 3}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    torch.set_num_threads(1)
+    for claim in claims(**vars(parser.parse_args())):
+        print(f"{claim.name}: {claim.middle:.2f} ({min(claim.values):.2f} to {max(claim.values):.2f})")
+        for name, values in claim.cases.items():
+            print(f"  {name}: {', '.join(f'{value:.0f}' for value in values)}")
+
+
+if __name__ == "__main__":
+    main()

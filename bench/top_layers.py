@@ -1,0 +1,47 @@
+"""How much faster is LoRA on the top quarter of the layers than on all, once the frozen lower layers have run?
+
+    python bench/top_layers.py [--rows 192] [--turns 3]
+
+Film review snippets, SmolLM2-135M, real tokens a second of one epoch in processor seconds, in turns. The states of the lower
+layers are known, as they are from the second epoch or the second method on. Needs `surpass assets fetch vader-ratings
+smollm2-135m`.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import limits
+import torch
+
+from surpass.benching import Claim, in_turns, ratios
+
+
+def claims(rows: int = 192, turns: int = 3) -> list[Claim]:
+    """Return the claims of this part."""
+    texts = limits.texts_of(rows)
+    layers = limits.backbone().layers
+    cases = {
+        "all layers": limits.training(texts, limits.model_of("lora", 512)),
+        "top quarter": limits.training(texts, limits.model_of("lora", 512, layers=layers // 4)),
+    }
+    rates = in_turns(cases, turns)
+    named = {f"{name}, tokens/s": values for name, values in rates.items()}
+    times = ratios(rates["top quarter"], rates["all layers"])
+    return [Claim("LoRA on the top quarter, lower layers kept, over all layers", "times", times, 3.0, cases=named)]
+
+
+def main() -> None:
+    """Print the claims."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in {"rows": 192, "turns": 3}.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    torch.set_num_threads(1)
+    for claim in claims(**vars(parser.parse_args())):
+        print(f"{claim.name}: {claim.middle:.2f} times ({min(claim.values):.2f} to {max(claim.values):.2f})")
+        for name, values in claim.cases.items():
+            print(f"  {name}: {', '.join(f'{value:.0f}' for value in values)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Weights, gradients and optimizer spread over the processes of a fit, each layer gathered when it is run (FSDP).
+
+Body and head are sharded by torch's `fully_shard`, layer by layer, where gradients are summed over the processes as they
+are elsewhere (`_ranks.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from surpass.errors import SpecError
+from surpass.models._classifier import Classifier
+
+
+def check(**off: Any) -> None:
+    """Raise SpecError for options, by name, that sharded weights do not take."""
+    used = [f"{name}={value}" for name, value in off.items() if value]
+    if used:
+        raise SpecError(
+            f"model 'hf': {', '.join(used)} cannot be computed with sharded weights (FSDP). Leave it out, or launch "
+            "without --use_fsdp: then every process holds all weights."
+        )
+
+
+def shard(model: Classifier) -> None:
+    """Shard body and head of a model in place."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FSDPModule, fully_shard
+
+    mesh = init_device_mesh(model.backbone.device.type, (dist.get_world_size(),))
+    layers = model.backbone.layers
+    stacks = [m for m in model.body.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == layers]
+    for module in (*(stacks[0] if stacks else ()), model.body, model.head):
+        fully_shard(module, mesh=mesh)
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)  # gloo knows no scaled sums
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor with the parts of all processes; all have to ask for it."""
+    from torch.distributed.tensor import DTensor
+
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
