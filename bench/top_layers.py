@@ -1,6 +1,6 @@
 """How much faster is LoRA on the top quarter of the layers than on all, once the frozen lower layers have run?
 
-    python bench/top_layers.py [--rows 192] [--turns 3]
+    python bench/top_layers.py [--rows 128] [--turns 2]
 
 Film review snippets, SmolLM2-135M, real tokens a second of one epoch in processor seconds, in turns. The states of the lower
 layers are known, as they are from the second epoch or the second method on. Needs `surpass assets fetch vader-ratings
@@ -17,7 +17,7 @@ import torch
 from surpass.benching import Claim, in_turns, ratios
 
 
-def claims(rows: int = 192, turns: int = 3) -> list[Claim]:
+def claims(rows: int = 128, turns: int = 2) -> list[Claim]:
     """Return the claims of this part."""
     texts = limits.texts_of(rows)
     layers = limits.backbone().layers
@@ -34,7 +34,7 @@ def claims(rows: int = 192, turns: int = 3) -> list[Claim]:
 def main() -> None:
     """Print the claims."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"rows": 192, "turns": 3}.items():
+    for name, default in {"rows": 128, "turns": 2}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     torch.set_num_threads(1)
     for claim in claims(**vars(parser.parse_args())):

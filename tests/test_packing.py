@@ -77,7 +77,7 @@ def states_of(backbone, batch, packed):
 
 
 def test_packed_states_are_padded_states(backbone):
-    assert backbone.packs >= 512
+    assert backbone.packs == _packing.longest(_backbone.positions(backbone.model.config)) > 0
     batch = rows(backbone)
     real = batch["attention_mask"].bool()
     packed, padded = states_of(backbone, batch, True), states_of(backbone, batch, False)
@@ -136,6 +136,43 @@ def test_an_attention_with_more_than_a_product_and_a_mask_is_not_packed():
     assert wrapped(gemma2(attn_logit_softcapping=50.0)).packs == 0
     assert wrapped(gemma2(attn_logit_softcapping=None, sliding_window=128)).packs == 128
     assert wrapped(gemma2(attn_logit_softcapping=None, sliding_window=32)).packs == 0
+
+
+def test_layers_that_carry_something_from_token_to_token_are_not_packed():
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
+    kinds = ["conv", "full_attention"]
+    config = transformers.Lfm2Config(
+        vocab_size=64, num_hidden_layers=2, layer_types=kinds, initializer_range=0.2, **sizes
+    )
+    torch.manual_seed(0)
+    assert wrapped(transformers.Lfm2Model(config).eval()).packs == 0
+
+
+def test_no_row_is_longer_than_the_model_takes():
+    model = wrapped(gemma2(attn_logit_softcapping=None, max_position_embeddings=90))
+    assert model.packs == 64
+    packed = _backbone.pack(model, _backbone.Tokens(([1] * 86, [1] * 3), None, 0.0).batch([0, 1], torch.device("cpu")))
+    assert packed.batch["input_ids"].shape == packed.batch["attention_mask"].shape == (2, 90)
+
+
+def test_fused_attention_only_where_layers_know_it(tmp_path):
+    """MPNet's layers add a mask to their scores, and that of the fused attention says yes and no."""
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
+    config = transformers.MPNetConfig(vocab_size=64, num_hidden_layers=2, initializer_range=0.2, **sizes)
+    torch.manual_seed(0)
+    model = transformers.MPNetModel(config, add_pooling_layer=False).eval()
+    tokens = _backbone.Tokens(([5] * 100, [7] * 70), None, 0.0)
+    found = []
+    for chosen in ([0, 1], [1]):
+        batch = tokens.batch(chosen, torch.device("cpu"))
+        _backbone.choose_attention(model, batch, training=False)
+        found.append(model(**batch).last_hidden_state[-1, :70])
+    assert torch.allclose(*found, atol=1e-5)
+    backbone = _backbone.load(tiny.save_llama(tmp_path), "", "fp32", Runtime())
+    shape = _classifier.Shape(tune="lora", layers=None, pool=None, rank=2, alpha=4.0, columns=2, max_length=32)
+    for llama in (backbone.model, _classifier.Classifier(backbone, shape).body):
+        _backbone.choose_attention(llama, tokens.batch([0], torch.device("cpu")), training=False)
+        assert llama.config._attn_implementation == "sdpa"
 
 
 def test_attention_and_its_gradient_are_torchs():

@@ -17,7 +17,7 @@ from surpass.artifacts import Targets
 from surpass.errors import AssetError, StageError
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
-from surpass.models import _backbone, _trainer
+from surpass.models import _backbone, _packing, _trainer
 from surpass.models._steps import Goal, StepLoss
 from surpass.models.base import Work
 from surpass.models.hf import HF
@@ -208,7 +208,7 @@ def test_the_budgets_of_these_tests_cut_a_step_into_one_four_or_more_and_sixteen
     ).lengths
     runtimes = [Runtime(device="cpu", tokens_per_batch=tokens) for tokens in CUTS]
     budgets = [_backbone.training_budget(runtime, torch.device("cpu")) for runtime in runtimes]
-    parts = [len(list(_backbone.batches(lengths[:16], budget))) for budget in budgets]
+    parts = [len(list(_packing.padded(lengths[:16], budget))) for budget in budgets]
     assert parts[0] == 1
     assert 4 <= parts[1] <= 8
     assert parts[2] == 16

@@ -7,6 +7,8 @@ import os
 import pickle
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +16,13 @@ import pytest
 from surpass.artifacts import Targets
 from surpass.methods.base import Given, Method
 from surpass.methods.soft import Soft
+from surpass.models.sklearn import Sklearn
 from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.stages import Stage
 from surpass.study import cells
-from surpass.work import Node, Outcome
+from surpass.work import PROCESSOR, Node, Outcome
 from surpass.workers import THREAD_VARIABLES, Workers
 
 
@@ -34,6 +37,16 @@ class Deadly(Method):
             path.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         return weak
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Greedy(Sklearn):
+    """Is killed, as the kernel does for want of memory, unless batches are small."""
+
+    def fit(self, work: Any, runtime: Runtime) -> Any:
+        if runtime.tokens_per_batch >= PROCESSOR:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit(work, runtime)
 
 
 def deaths(folder: Path, count: int) -> Deadly:
@@ -99,6 +112,30 @@ def test_closing_leaves_no_process(workers, small_study):
     (worker,) = workers._workers
     workers.close()
     assert not worker.process.is_alive()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_idle_worker_gets_the_stage_that_gains_most_by_it(seed, store, monkeypatch):
+    """Against the definition, over every stage and every idle worker."""
+    monkeypatch.setattr("surpass.workers.affinity", lambda spec: spec)
+    rng = np.random.default_rng(seed)
+
+    def words() -> tuple[str, ...]:
+        return tuple(f"{name}{rng.integers(2)}" for name in "ab"[: rng.integers(3)])
+
+    ready: list[Any] = [Node(str(i), words(), ()) for i in range(12)]  # type: ignore[arg-type]
+    made = Workers(store, Runtime(jobs=4))
+    made._workers[:] = [SimpleNamespace(nodes=i < 2, holds=set(words())) for i in range(4)]  # type: ignore[list-item]
+    given: list[Any] = []
+    monkeypatch.setattr(made, "_give", lambda worker, nodes: given.append((nodes[0], worker)))
+
+    def advantage(pair: Any) -> int:
+        counts = {id(worker): len(worker.holds & set(pair[0].spec)) for worker in made._workers}
+        own = counts.pop(id(pair[1]))
+        return own - max(counts.values())
+
+    made.start(ready)
+    assert given == [max(((node, w) for node in ready for w in made._workers[2:]), key=advantage)]
 
 
 def test_the_math_threads_of_this_process_stay_as_they_are(workers, small_study, monkeypatch):

@@ -14,13 +14,27 @@ from surpass.errors import StoreError
 
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What a file system says that locks no files."""
+LONGEST_NAME = 255
+"""Bytes that file systems allow in a name."""
+
+
+def stays_inside(name: str) -> bool:
+    """Return whether a name with slashes can be of a file in the folder that it is taken from, on any system."""
+    parts = name.split("/")
+    short = all(len(part.encode(errors="replace")) <= LONGEST_NAME for part in parts)
+    return short and not {"", ".", ".."}.intersection(parts) and not {"\\", "\0"}.intersection(name)
+
+
+def elsewhere(name: str) -> str:
+    """Return what is wrong with a manifest that names what does not stay inside."""
+    return f"its manifest names {name[:80]!r}, which is no file of its folder"
 
 
 def file_fault(folder: Path, name: str, fact: Any) -> str | None:
     """Return what is wrong with one file of an artifact, or None; nothing outside of the folder is opened."""
+    if not isinstance(fact, dict) or not stays_inside(name):
+        return elsewhere(name)
     parts = name.split("/")
-    if not isinstance(fact, dict) or {"", ".", ".."}.intersection(parts):
-        return f"its manifest names {name!r}, which is no file of its folder"
     file = folder.joinpath(*parts)
     try:
         if any(folder.joinpath(*parts[:n]).is_symlink() for n in range(1, len(parts) + 1)):

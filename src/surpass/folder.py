@@ -8,10 +8,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from surpass.disk import write_atomically
 from surpass.errors import DataError, SurpassError
 from surpass.runner import Plan, lookup
 from surpass.spec import decode, encode
-from surpass.store import Store, write_atomically
+from surpass.store import Store
 from surpass.study import Study
 from surpass.work import Outcome
 

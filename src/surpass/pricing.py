@@ -118,7 +118,7 @@ def _rates(store: Store, weigh: _Scales, wanted: set[str]) -> dict[str, float]:
             work = weigh.work(spec)  # type: ignore[arg-type]  # a manifest's spec is a stage
         except (SurpassError, KeyError, TypeError, ValueError, AttributeError):
             continue  # of another version, or not a manifest
-        for name in wanted.intersection(work.names):
+        for name in wanted.intersection(work.names if work.units else ()):
             taken.setdefault(name, []).append((seconds, work.units))
     return {name: sum(s for s, _ in pairs) / sum(u for _, u in pairs) for name, pairs in taken.items()}
 

@@ -19,8 +19,8 @@ from surpass.errors import MissingPackageError, StoreError, SurpassError, reason
 from surpass.runtime import Runtime
 from surpass.stages import Stage
 from surpass.store import MARKER, Store
-from surpass.work import Node, Outcome, mates, run_stages
-from surpass.workers import affinity
+from surpass.work import Node, Outcome, halved, mates, run_stages
+from surpass.workers import affinity, gain
 
 GIB = 1 << 30
 POLL_SECONDS = 5.0  # how often the cluster is looked at anew
@@ -76,11 +76,11 @@ class _Runner:
         there = _made(self._store)
         return "" if there == self._made else f"another store stands at '{self._address}'."
 
-    def run(self, nodes: Sequence[Node]) -> list[Outcome]:
-        """Run stages and return how they ended."""
+    def run(self, nodes: Sequence[Node], tokens: int) -> list[Outcome]:
+        """Run stages with so many tokens in a batch and return how they ended."""
         if self._store is None:
             raise RuntimeError("ready() comes first")
-        return list(run_stages(nodes, self._store, self._runtime))
+        return list(run_stages(nodes, self._store, dataclasses.replace(self._runtime, tokens_per_batch=tokens)))
 
 
 class _Slot:
@@ -99,15 +99,15 @@ class _Slot:
         """Whether it has its place and nothing to do."""
         return self.starting is None and self.call is None
 
-    def give(self, nodes: Sequence[Node]) -> None:
+    def give(self, nodes: Sequence[Node], tokens: int) -> None:
         self.nodes, self.since = nodes, time.monotonic()
         for node in nodes:
             self.holds.update(affinity(node.spec))
-        self.call = self.actor.run.remote(list(nodes))
+        self.call = self.actor.run.remote(list(nodes), tokens)
 
 
 class RayExecutor:
-    """Runs stages on a Ray cluster; a stage whose actor or node dies is tried once more, alone."""
+    """Runs stages on a Ray cluster; a stage whose actor or node dies is tried once more, alone, in smaller batches."""
 
     def __init__(self, store: Store, runtime: Runtime) -> None:
         self._ray: Any = None  # the module, once there is a stage to run
@@ -118,6 +118,7 @@ class RayExecutor:
         self._waiting: list[list[Node]] = []
         self._known = dict[str, tuple[tuple[str, ...], Needs]]()
         self._retried: set[str] = set()
+        self._lost: set[str] = set()  # stages whose actor died, which may be for want of memory
         self._failed_starts, self._news = 0, time.monotonic()
 
     def _connect(self) -> None:
@@ -167,17 +168,12 @@ class RayExecutor:
         chosen, best = ready[0], 0
         for held, node in firsts.items():
             for slot in self._slots if held else ():
-                if slot.idle and (gain := self._gain(node, slot)) > best:
-                    chosen, best = node, gain
+                if slot.idle and (more := gain(held, slot, self._slots)) > best:
+                    chosen, best = node, more
         nodes = mates(chosen, ready, self._limit)
         self._waiting.append(nodes)
         self._place()
         return nodes
-
-    def _gain(self, node: Node, slot: _Slot) -> int:
-        held = self._about(node)[0]
-        others = (len(other.holds.intersection(held)) for other in self._slots if other is not slot)
-        return len(slot.holds.intersection(held)) - max(others, default=0)
 
     def _place(self) -> None:
         """Give what waits to idle actors that suit, the smallest of those that gain equally; ask Ray for more actors."""
@@ -186,8 +182,10 @@ class RayExecutor:
             held, wanted = self._about(nodes[0])
             suited = [slot for slot in self._slots if slot.idle and slot.given.suits(wanted)]
             if suited:
-                gains = {id(slot): (self._gain(nodes[0], slot) if held else 0) for slot in suited}
-                max(suited, key=lambda s: (gains[id(s)], -s.given.gpus, -s.given.memory)).give(nodes)
+                gains = {id(slot): (gain(held, slot, self._slots) if held else 0) for slot in suited}
+                slot = max(suited, key=lambda s: (gains[id(s)], -s.given.gpus, -s.given.memory))
+                tokens = self._runtime.tokens_per_batch
+                slot.give(nodes, halved(tokens) if nodes[0].key in self._lost else tokens)
                 self._waiting.remove(nodes)
             elif any(given.suits(wanted) for given in coming):
                 coming.remove(next(given for given in coming if given.suits(wanted)))  # that one is for these stages
@@ -268,6 +266,7 @@ class RayExecutor:
                 return outcomes
             problem = self._ray.get(slot.starting)
         except self._ray.exceptions.RayError as error:
+            self._lost.update(node.key for node in slot.nodes)
             return self._buried(slot, f"the Ray actor or node that ran this stage was lost ({reason(error)})")
         if problem:
             raise StoreError(f"a node of the Ray cluster does not see the driver's store: {problem} {SHARED}")

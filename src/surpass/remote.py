@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from surpass.artifacts import Artifact
-from surpass.disk import make_folders, remove
+from surpass.disk import elsewhere, make_folders, remove, stays_inside
 from surpass.errors import MissingPackageError, StoreError, SurpassError, UnwritableError, reason
 from surpass.runtime import cache_root
 from surpass.store import KINDS, LAYOUT, MANIFEST, MARKER, NAME, Store
@@ -125,8 +125,8 @@ class RemoteStore(Store):
         names = manifest.get("files")
         if not isinstance(names, dict) or not names:
             return f"{MANIFEST} is not the manifest of this artifact"
-        if outside := [name for name in names if {"", ".", ".."}.intersection(str(name).split("/")) or "\\" in name]:
-            return f"its manifest names {outside[0]!r}, which is no file of its folder"
+        if outside := [name for name in names if not stays_inside(name)]:  # before anything is written by such a name
+            return elsewhere(outside[0])
         desk = Store(self._temporary(key))
         folder = desk.path(kind, key)
         try:

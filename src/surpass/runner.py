@@ -206,15 +206,16 @@ def executor_for(store: Store, runtime: Runtime) -> Executor:
         raise StoreError(
             f"store '{store.address}' is in this process's memory. Run with --jobs 0, or give another store."
         )
-    if runtime.executor == "ray":
-        from surpass.ray_runner import RayExecutor
-
-        return RayExecutor(store, runtime)
-    if runtime.timeout is not None and (runtime.jobs == 0 or not runtime.timeout > 0):
+    ray = runtime.executor == "ray"
+    if runtime.timeout is not None and not (runtime.timeout > 0 and (runtime.jobs or ray)):
         raise SpecError(
             f"timeout={runtime.timeout:g} with jobs={runtime.jobs}: a timeout is more than 0 seconds and needs worker "
             "processes, which can be stopped. Give --jobs 1 or more, or no timeout."
         )
+    if ray:
+        from surpass.ray_runner import RayExecutor
+
+        return RayExecutor(store, runtime)
     if runtime.jobs == 0:
         return InProcess(store, runtime)
     from surpass.workers import Workers

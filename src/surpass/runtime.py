@@ -15,13 +15,13 @@ class Runtime:
     """Settings of a run that only change speed, place or noise.
 
     Attributes:
-        jobs: worker processes; 0 runs every stage in this process.
+        jobs: worker processes; 0 runs every stage in this process. With Ray at most so many slots; 0: as many as there are.
         device: "auto", "cpu", "cuda" or "cuda:1"; "map" is "auto", but spreads frozen models over devices, memory, disk.
         threads: math threads of each worker; batches of a pretrained model that run side by side in it.
         tokens_per_batch: tokens, padding included, that a forward pass takes at once.
         keep_weights: keep the fitted model beside its predictions.
         timeout: seconds that a stage may take, start of its worker and loading of its model included; then it is stopped and
-            tried once more. None: any. Needs worker processes.
+            tried once more. None: any. Needs worker processes, or Ray.
         executor: who computes: "local", this machine by `jobs`; "ray", a Ray cluster.
         address: of the Ray cluster: "auto", HOST:PORT or ray://HOST:PORT; empty: RAY_ADDRESS, else one is started here.
         scratch: folder for what only this stage writes and reads while it is computed, such as checkpoints; none: nowhere.
@@ -45,6 +45,13 @@ class Runtime:
     checkpoint_activations: bool = False
     team: Literal["", "copies", "shards"] = ""
     memo: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.jobs < 0 or self.threads < 1 or self.executor not in ("local", "ray"):
+            raise SpecError(
+                f"jobs={self.jobs}, threads={self.threads}, executor='{self.executor}': jobs is at least 0, threads at least "
+                "1, and executor 'local' or 'ray'. Mend the one that is not."
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "memo": {}}

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from surpass.artifacts import Artifact, FeatureTable, Parameters, Predictions, Splits
-from surpass.disk import NO_LOCKS, file_fault, keeps_out, lock_of, make_folders, remove, sha256, sync
-from surpass.disk import write_atomically as write_atomically  # for those who write beside the store
+from surpass.disk import NO_LOCKS, file_fault, keeps_out, lock_of, make_folders, remove, sha256, sync, write_atomically
 from surpass.errors import StoreError, SurpassError, UnwritableError, reason
 
 log = logging.getLogger(__name__)
@@ -145,7 +144,7 @@ class Store:
         """Return an artifact after checking its files.
 
         Raises:
-            StoreError: it is missing or altered.
+            StoreError: it is missing, altered, or larger than the memory.
         """
         if not self.has(kind, key):
             raise StoreError(f"{kind} {key} is not in the store '{self.root}'. Run its study first.")
@@ -155,6 +154,8 @@ class Store:
             return KINDS[kind].load(self.path(kind, key))
         except SurpassError:
             raise
+        except MemoryError as error:
+            raise StoreError(f"{kind} {key}: too little memory to read it ({error}). Use fewer jobs.") from error
         except Exception as error:  # files that somebody else made may hold anything
             raise StoreError(
                 f"{kind} {key} is not an artifact of this kind, though its checksums are right "

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Protocol
 
 from surpass.runtime import Runtime
 from surpass.spec import key
@@ -67,10 +68,6 @@ class _Worker:
         """Return whether its stages have taken longer than they may, and nothing of them has arrived."""
         return bool(self.nodes) and time.monotonic() >= self.deadline and not self.pipe.poll()
 
-    def held(self, node: Node) -> int:
-        """Return how much of what the stage needs in memory this worker has loaded before."""
-        return len(self.holds.intersection(affinity(node.spec)))
-
     def receive(self) -> Outcome | None:
         """Return the outcome of one of its stages, None when the process has died."""
         try:
@@ -108,6 +105,7 @@ class Workers:
         self._runtime = runtime
         self._retried: set[str] = set()
         self._again: list[tuple[Node, int]] = []
+        self._needs: dict[str, tuple[str, ...]] = {}
 
     def room(self) -> int:
         """Return how many workers are idle or not yet started."""
@@ -120,9 +118,15 @@ class Workers:
         """
         if len(self._workers) < len(self._setups):
             self._workers.append(_Worker(self._setups[len(self._workers)]))
-        pairs = [(node, worker) for node in ready for worker in self._workers if not worker.nodes]
-        node, worker = max(pairs, key=lambda pair: self._advantage(*pair))  # of equals the first: the plan's order
-        nodes = mates(node, ready, len(self._setups))
+        firsts: dict[tuple[str, ...], Node] = {}  # stages that need the same in memory gain the same
+        for node in ready:
+            if node.key not in self._needs:
+                self._needs[node.key] = affinity(node.spec)
+            firsts.setdefault(self._needs[node.key], node)
+        pairs = [(needed, worker) for needed in firsts for worker in self._workers if not worker.nodes]
+        # of equals the first, which is the plan's order
+        needed, worker = max(pairs, key=lambda pair: gain(pair[0], pair[1], self._workers))
+        nodes = mates(firsts[needed], ready, len(self._setups))
         self._give(worker, nodes)
         return nodes
 
@@ -132,9 +136,6 @@ class Workers:
             worker.send(nodes, tokens)
         except OSError:  # it died while it was idle
             self._replace(worker).send(nodes, tokens)
-
-    def _advantage(self, node: Node, worker: _Worker) -> int:
-        return worker.held(node) - max((other.held(node) for other in self._workers if other is not worker), default=0)
 
     def _replace(self, worker: _Worker) -> _Worker:
         """Return a fresh worker in the place of a dead one."""
@@ -215,6 +216,18 @@ def affinity(spec: Stage) -> tuple[str, ...]:
     if not backbone or getattr(model, "reads_features", False):
         return ()
     return (backbone, key(spec.data)) if isinstance(spec, Fit) else (backbone,)
+
+
+class Holder(Protocol):
+    """Who runs stages; `holds` names what it has in memory, as `affinity` does."""
+
+    holds: set[str]
+
+
+def gain(needed: Sequence[str], one: Holder, among: Sequence[Holder]) -> int:
+    """Return how much of what a stage needs in memory one of them holds, beyond what any other of them holds."""
+    others = (len(other.holds.intersection(needed)) for other in among if other is not one)
+    return len(one.holds.intersection(needed)) - max(others, default=0)
 
 
 def _serve(pipe: Connection, setup: _Setup) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import sqlite3
@@ -85,7 +86,9 @@ def test_a_tracker_that_fails_costs_a_warning(small_study, tmp_path, caplog, mon
 
 
 @pytest.mark.parametrize("name", ["wandb", "trackio"])
-def test_a_tracker_that_is_absent_names_its_install_line(small_study, store, tmp_path, name):
+def test_a_tracker_that_is_absent_names_its_install_line(small_study, store, tmp_path, name, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == name else find(asked))
     with pytest.raises(MissingPackageError, match=rf"pip install 'surpass\[{name}\]'"):
         Trackers([name], small_study(), store, tmp_path)
 

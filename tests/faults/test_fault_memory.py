@@ -12,7 +12,8 @@ import pytest
 import tiny
 
 from surpass import work as work_module
-from surpass.artifacts import Targets
+from surpass.artifacts import Predictions, Targets
+from surpass.errors import StoreError
 from surpass.methods.base import Given, Method
 from surpass.models import _backbone
 from surpass.models.hf import HF
@@ -109,8 +110,16 @@ def test_what_the_process_keeps_is_let_go_first(small_study, store, monkeypatch)
     assert tries[:2] == [(True, 4096), (False, PROCESSOR // 2)]
 
 
+def test_want_of_memory_while_an_artifact_is_read_is_not_called_damage(small_study, store, monkeypatch):
+    run(small_study(), store=store)
+    name = next(name for kind, name in store.find("") if kind == "fit")
+    monkeypatch.setattr(Predictions, "load", lambda folder: np.empty(1 << 60, dtype=np.uint8))
+    with pytest.raises(StoreError, match="too little memory to read it"):
+        store.load("fit", name)
+
+
 def test_memory_that_the_system_refuses(python):
-    """A real limit: a process that may take 300 MB more than it has, and a model whose memory goes with the batch budget."""
+    """A real limit: a process that may take 200 MiB more than it has, and a model whose memory goes with the batch budget."""
     code = textwrap.dedent("""
         import resource
         from pathlib import Path

@@ -8,12 +8,11 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from test_runner import contents, driver, start  # noqa: F401  # a fixture
-from test_workers import node
+from test_workers import Greedy, node
 
 from surpass.artifacts import Targets
 from surpass.errors import SpecError
@@ -24,7 +23,7 @@ from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.store import Store
 from surpass.study import Pair, Study, cells
-from surpass.work import PROCESSOR, Node
+from surpass.work import Node
 from surpass.workers import Workers
 
 spec = dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,16 +41,6 @@ class Hangs(Method):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             time.sleep(3600)
         return weak
-
-
-@spec
-class Greedy(Sklearn):
-    """Is killed, as the kernel does for want of memory, unless batches are small."""
-
-    def fit(self, work: Any, runtime: Runtime) -> Any:
-        if runtime.tokens_per_batch >= PROCESSOR:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().fit(work, runtime)
 
 
 def hanging(folder: Path, count: int) -> Hangs:
@@ -100,12 +89,20 @@ def test_a_stage_that_hangs_is_killed_and_tried_again_then_fails(times, small_st
 
 
 def test_a_timeout_that_nobody_could_hold_is_refused(small_study, store):
-    for wrong in (Runtime(timeout=5.0), Runtime(jobs=2, timeout=0.0), Runtime(jobs=2, timeout=float("nan"))):
+    wrong = [Runtime(timeout=5.0), Runtime(jobs=2, timeout=0.0), Runtime(jobs=2, timeout=float("nan"))]
+    wrong += [Runtime(executor="ray", timeout=0.0), Runtime(executor="ray", timeout=float("nan"))]
+    for runtime in wrong:
         with pytest.raises(
             SpecError, match=r"timeout=.* needs worker processes.* Give --jobs 1 or more, or no timeout"
         ):
-            run(small_study(), store=store, runtime=wrong)
+            run(small_study(), store=store, runtime=runtime)
     assert not (store.root / "data").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"jobs": -1}, {"threads": 0}, {"executor": "Ray"}], ids=str)
+def test_workers_that_cannot_be_are_refused(wrong):
+    with pytest.raises(SpecError, match=r"jobs is at least 0, threads at least 1, and executor 'local' or 'ray'"):
+        Runtime(**wrong)
 
 
 @pytest.mark.slow

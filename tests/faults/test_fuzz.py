@@ -173,7 +173,7 @@ JSONS = st.recursive(
                 ["files", "kind", "key", "spec", "version", "inputs", "bytes", "layout", "study", "store", "ended"]
             )
             | st.sampled_from(
-                ["arrays.npz", "rows.json", "../../../outside.txt", "/etc/passwd", "a\0b", "status", "name"]
+                ["arrays.npz", "rows.json", "../../../../../outside.txt", "/etc/passwd", "a\0b", "status", "name"]
             ),
             inner,
             max_size=4,

@@ -57,8 +57,8 @@ def test_no_module_reads_or_writes_pickles(trees):
             if called in ("np.load", "numpy.load", "np.savez", "np.savez_compressed"):
                 assert given.get("allow_pickle") == "False", f"{name}: {called}"
             assert not called.endswith(("read_pickle", "to_pickle", "torch.save")), f"{name}: {called}"
-            if called in ("torch.load", "load"):
-                assert given.get("weights_only") == "True" or called != "torch.load", f"{name}: {called}"
+            if called == "torch.load":
+                assert given.get("weights_only") == "True", f"{name}: {called}"
             assert called not in ("eval", "exec", "yaml.unsafe_load", "yaml.full_load"), f"{name}: {called}"
 
 

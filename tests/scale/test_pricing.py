@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from surpass.assets.weights import size
 from surpass.cli import main
+from surpass.labels.simulated import Simulated
 from surpass.models.hf import HF
 from surpass.models.sklearn import Sklearn
-from surpass.pricing import CHARACTERS, LOADING_SECONDS, PEAK_SHARE, _wall, facts, forecast, words
+from surpass.pricing import CHARACTERS, LOADING_SECONDS, PEAK_SHARE, _rates, _Scales, _wall, facts, forecast, words
 from surpass.runner import plan, run
-from surpass.spec import key
+from surpass.spec import encode, key
+from surpass.splits import Data
+from surpass.stages import Label
 from surpass.study import Pair, cells
+from surpass.tasks.toy import Toy
 from surpass.work import Node
 
 SIZES = {"n_weak": 40, "n_transfer": 60, "n_val": 20, "n_test": 60}
@@ -33,6 +38,15 @@ def test_like_stages_of_the_store_tell_and_more_rows_take_longer(small_study, st
         costs.append(found.costs[key(cell.student)])
         assert found.count("guessed") == 0
     assert costs[1].seconds == pytest.approx(2 * costs[0].seconds)
+
+
+def test_a_stage_without_work_tells_nothing():
+    """Labels of no transfer rows, as simulated labels of validation rows alone have them, would be divided by."""
+    spec = Label(data=Data(task=Toy(rows=300), n_weak=30, n_transfer=0, n_val=20), source=Simulated())
+    manifest = {"seconds": 0.01, "spec": encode(spec)}
+    store = SimpleNamespace(find=lambda name: [("label", "x")], manifest=lambda kind, name: manifest)
+    weigh = _Scales()
+    assert _rates(store, weigh, {*weigh.work(spec).names}) == {}
 
 
 def test_nothing_known_is_a_guess_and_said(small_study, store):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from test_runner import contents, counted, finished_stages
-from test_workers import by_key, deaths
+from test_workers import Greedy, by_key, deaths
 
 from surpass.errors import MissingPackageError, SurpassError
 from surpass.methods.hard import Hard
@@ -146,6 +146,12 @@ def test_a_stage_that_kills_two_actors_fails_and_the_rest_goes_on(small_study, o
     assert ever.status == "failed"
     assert "the Ray actor or node that ran this stage was lost" in ever.error
     assert len(list((tmp_path / "ever").iterdir())) == 7
+
+
+def test_a_stage_whose_actor_died_is_tried_again_in_smaller_batches(small_study, on_ray, store):
+    study = small_study(pairs=(Pair(weak=Sklearn(ngrams=1), strong=Greedy()),))
+    _, outcomes = run(study, store=store, runtime=on_ray)
+    assert {(outcome.status, outcome.error) for outcome in outcomes} == {("done", "")}
 
 
 def test_a_stage_with_a_backbone_gets_a_gpu_and_memory(small_study, on_ray, tiny_backbone, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from surpass import __version__
 from surpass.advice.record import Record
 from surpass.advice.tracking import Foretold, TrackRecord
+from surpass.disk import write_atomically
 from surpass.report import text
 from surpass.report.blocks import Block, Cell, Document, Figures, Fold, Panel, Section, Table, Text
 from surpass.report.markdown import markdown
@@ -17,7 +18,6 @@ from surpass.report.page import page
 from surpass.report.panels import entry
 from surpass.report.svg import Axis, Canvas, span
 from surpass.stats import Estimate
-from surpass.store import write_atomically
 
 _SIZE = 400.0
 

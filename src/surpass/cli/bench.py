@@ -56,8 +56,8 @@ def bench(parts: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool) 
 
 
 def _write(file: Path, facts: object) -> None:
+    from surpass.disk import write_atomically
     from surpass.errors import DataError
-    from surpass.store import write_atomically
 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

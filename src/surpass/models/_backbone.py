@@ -19,16 +19,15 @@ from surpass.models.base import Precision
 from surpass.runtime import Runtime
 
 KEPT_BACKBONES = 2  # a study walks through its pairs in order: the weak and the strong one
-# Larger batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 tokens and 1,850 at 4,000.
+# Larger padded batches leave the processor's cache: SmolLM2-135M ran 2,255 tokens/s at 1,000 tokens and 1,850 at 4,000.
+# Packed: 1,340 at 1,000 and 1,790 at 4,000; with gradient 530 at 500, 655 at 1,500, 590 at 3,000.
 CPU_TOKENS = 1024
-CPU_TRAINING_TOKENS = 512
+CPU_TRAINING_TOKENS = 1536
 # Tokens of a row up to which plain attention beat the fused one, with and without gradient.
 PLAIN_TRAINING, PLAIN_FORWARD = 256, 64
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
-
-# Median distance of packed states to padded ones, of their norm: SmolLM2-135M had .016 in bf16 (one token .24), 2e-6 in
-# fp32, and 1 in both when rows saw each other; MiniLM 0, 1e-6 and .7.
-ALIKE = {"fp32": 1e-3, "bf16": 0.1}
+# Names of the tokens that a layer sees at most, where not all, in configs.
+WINDOWS = ("sliding_window", "local_attention", "attention_chunk_size")
 SAME = 1e-2  # of the largest state: far above the rounding of bf16, far below a token that is seen and should not be
 
 Batch = _packing.Batch  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids
@@ -40,7 +39,7 @@ class Backbone:
 
     Attributes:
         reference: where it came from.
-        key: reference, digest, precision and device: equal keys, equal numbers.
+        key: reference, digest, precision, device, and how it was loaded if not as usual: equal keys, equal numbers.
         model: the transformers base model.
         tokenizer: its tokenizer.
         stack: the list of its layers, inside `model`; None where the architecture has no such list.
@@ -91,13 +90,17 @@ def _loaded(reference: str, key: tuple[str, ...], device: torch.device) -> Backb
         model.pooler = None  # a BERT's head for sentence pairs, which no pooling here reads
     model.requires_grad_(False).eval()
     config = model.config.get_text_config()
-    stacks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == config.num_hidden_layers]
-    stack = stacks[0] if stacks else None
+    stack = stack_of(model, config.num_hidden_layers)
     backbone = Backbone(
         reference, key, model, tokenizer, stack, config.num_hidden_layers, config.hidden_size, device=device
     )
     _observe(backbone)
     return backbone
+
+
+def stack_of(model: nn.Module, layers: int) -> nn.ModuleList | None:
+    """Return the list of a model's `layers` layers, None where its architecture has no such list."""
+    return next((m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == layers), None)
 
 
 def probe_batch(backbone: Backbone) -> Batch:
@@ -121,23 +124,27 @@ def _observe(backbone: Backbone) -> None:
 
 
 def _packs(backbone: Backbone, states: Tensor) -> int:
-    """Return the longest row that may be packed, on the processor, if two packed rows have the states they had padded."""
-    config = backbone.model.config.get_text_config()
-    most = getattr(config, "sliding_window", None) or getattr(config, "local_attention", None) or 1 << 30
+    """Return the longest row that may be packed, on the processor.
+
+    Two packed rows must have the states they had padded, and those whichever stands first in the bin.
+    """
+    config, held = backbone.model.config.get_text_config(), positions(backbone.model.config)
+    most = min(_packing.longest(held), *(getattr(config, name, None) or held for name in WINDOWS))
     if backbone.device.type != "cpu" or most < min(_packing.BINS):
         return 0
-    batch, kept = probe_batch(backbone), backbone.model.config._attn_implementation
-    packed = _packing.pack(batch, causal=backbone.causal, longest=most, dtype=dtype(backbone))
+    batch, kept, found = probe_batch(backbone), backbone.model.config._attn_implementation, []
     try:
         backbone.model.config._attn_implementation = _packing.NAME
-        got = packed.take(backbone.model(**packed.batch).last_hidden_state).float()
+        for rows in (batch, {name: value.flip(0) for name, value in batch.items()}):
+            packed = _packing.pack(rows, causal=backbone.causal, longest=most, dtype=dtype(backbone))
+            found.append(packed.take(backbone.model(**packed.batch).last_hidden_state).float())
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError):
         return 0  # an architecture with an attention of its own
     finally:
         backbone.model.config._attn_implementation = kept
-    real = batch["attention_mask"].bool()
-    off = (got[real] - states[real]).norm(dim=1) / states[real].norm(dim=1)
-    return most if bool(off.median() <= ALIKE[backbone.precision]) else 0
+    real, (got, turned) = batch["attention_mask"].bool(), found
+    alike = _packing.alike(got, turned.flip(0), states, real, precision=backbone.precision)
+    return most if alike else 0
 
 
 def dtype(backbone: Backbone) -> torch.dtype:
@@ -148,7 +155,8 @@ def dtype(backbone: Backbone) -> torch.dtype:
 
 def pack(backbone: Backbone, batch: Batch) -> _packing.Packed:
     """Return a batch of padded rows as the backbone reads it fastest."""
-    return _packing.pack(batch, causal=backbone.causal, longest=backbone.packs, dtype=dtype(backbone))
+    held = positions(backbone.model.config)
+    return _packing.pack(batch, causal=backbone.causal, longest=backbone.packs, dtype=dtype(backbone), held=held)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,9 +177,9 @@ class Tokens:
         types = None if self.types is None else tuple(self.types[i] for i in rows)
         return Tokens(tuple(self.ids[i] for i in rows), types, self.truncated)
 
-    def batch(self, rows: Sequence[int], device: torch.device, longest: int = 0) -> Batch:
-        """Return the rows padded on the right to the longest or to `longest`, with the mask that says which are real."""
-        longest = max(longest, *(len(self.ids[i]) for i in rows))
+    def batch(self, rows: Sequence[int], device: torch.device) -> Batch:
+        """Return the rows padded on the right to the longest, with the mask that says which tokens are real."""
+        longest = max(len(self.ids[i]) for i in rows)
 
         def padded(values: Sequence[Sequence[int]]) -> Tensor:
             return torch.tensor([[*row, *[0] * (longest - len(row))] for row in values], device=device)
@@ -225,23 +233,15 @@ def positions(config: Any) -> int:
     return held - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet"} else held
 
 
-def batches(lengths: np.ndarray[Any, Any], budget: int) -> Iterator[list[int]]:
-    """Yield rows (positions) of similar length, longest first, each batch within the token budget, padding included."""
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, budget // int(lengths[order[start]]))
-        yield order[start : start + size].tolist()
-        start += size
-
-
-def forward_budget(runtime: Runtime, device: torch.device) -> int:
+def forward_budget(runtime: Runtime, device: torch.device, *, packed: bool = False) -> int:
     """Return the tokens of a batch without gradients: what the runtime allows, or less where less is faster."""
-    return min(runtime.tokens_per_batch, CPU_TOKENS) if device.type == "cpu" else runtime.tokens_per_batch
+    if packed or device.type != "cpu":
+        return runtime.tokens_per_batch
+    return min(runtime.tokens_per_batch, CPU_TOKENS)
 
 
 def training_budget(runtime: Runtime, device: torch.device) -> int:
-    """Return the tokens of a micro-batch: on the processor small ones, because a step of mixed lengths is mostly padding."""
+    """Return the tokens of a micro-batch: what the runtime allows, or less where less is faster."""
     return min(runtime.tokens_per_batch, CPU_TRAINING_TOKENS) if device.type == "cpu" else runtime.tokens_per_batch
 
 
@@ -254,7 +254,9 @@ def choose_attention(model: Any, batch: Batch, *, training: bool) -> None:
     if batch["attention_mask"].ndim == 4:
         model.config._attn_implementation = _packing.NAME
     elif ids.device.type == "cpu":
-        model.config._attn_implementation = attention(ids.shape[1], training=training)
+        # layers that do not know the fused one would be handed masks that are not meant for them
+        fused = getattr(model, "_supports_sdpa", False)
+        model.config._attn_implementation = attention(ids.shape[1], training=training) if fused else "eager"
 
 
 def attention(longest: int, *, training: bool = False) -> str:

@@ -120,10 +120,11 @@ class Classifier(nn.Module):
     def states(self, rows: Rows, runtime: Runtime) -> Tensor:
         """Return the pooled states of all rows, (n, width) fp32, in their order."""
         found = torch.zeros(len(rows), self.backbone.width, device=self.backbone.device)
-        budget = _backbone.forward_budget(runtime, self.backbone.device)
+        packs = self.backbone.packs
+        budget = _backbone.forward_budget(runtime, self.backbone.device, packed=packs > 0)
         ranks = Ranks.of(runtime)
         mine = ranks.mine(rows.lengths)
-        parts = [mine[part] for part in _packing.batches(rows.lengths[mine], budget, self.backbone.packs)]
+        parts = [mine[part] for part in _packing.batches(rows.lengths[mine], budget, packs)]
         for chosen in ranks.alike([part.tolist() for part in parts]):
             pooled = self.pooled(*rows.batch(chosen or [0]))
             found[chosen] = pooled[: len(chosen)]

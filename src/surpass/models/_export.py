@@ -28,7 +28,7 @@ from transformers.utils import logging
 from surpass.artifacts import Values
 from surpass.assets import backbones
 from surpass.errors import DataError
-from surpass.models import _backbone, _loading, _modeling
+from surpass.models import _backbone, _loading, _modeling, _packing
 from surpass.models._features import depth_of
 from surpass.runtime import Runtime
 
@@ -245,7 +245,7 @@ class _Texts:
         values = np.zeros((len(lengths), self.model.config.num_labels))
         budget = _backbone.forward_budget(Runtime(), self.device)
         inner = self.model.base_model
-        for chosen in _backbone.batches(lengths, budget):
+        for chosen in _packing.padded(lengths, budget):
             batch = self.tokenizer.pad(
                 {name: [rows[name][i] or empty[name] for i in chosen] for name in names}, return_tensors="pt"
             )

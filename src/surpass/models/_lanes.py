@@ -40,7 +40,7 @@ def over(
         take: called on the lane, with one math thread.
         autocast: run in the context of a model that trains on this backbone.
     """
-    budget = _backbone.forward_budget(runtime, backbone.device)
+    budget = _backbone.forward_budget(runtime, backbone.device, packed=backbone.packs > 0)
     lanes = runtime.threads if backbone.device.type == "cpu" else 1
 
     def run(rows: list[int]) -> Found:

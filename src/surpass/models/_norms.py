@@ -50,7 +50,10 @@ class _Scaled(torch.autograd.Function):
         squares = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_()
         inverse = squares.div_(x.shape[-1]).add_(eps).rsqrt_()
         inverse = inverse.masked_fill_(inverse == 0, torch.nan)  # a length that overflows must not pass as zeros
-        unit = (wide * inverse).to(x.dtype)
+        # a fresh tensor of this size costs more than the product: reuse what is not the caller's
+        unit = (wide * inverse if wide is x else wide.mul_(inverse)).to(x.dtype)
+        if not any(ctx.needs_input_grad) and unit.dtype == weight.dtype:
+            return unit.mul_(weight)
         ctx.save_for_backward(unit, weight, inverse)
         y: Tensor = unit * weight
         return y

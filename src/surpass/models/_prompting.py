@@ -19,7 +19,7 @@ from torch import Tensor
 
 from surpass.artifacts import Inputs, Values
 from surpass.errors import SpecError
-from surpass.models import _backbone
+from surpass.models import _backbone, _packing
 from surpass.models._backbone import Backbone, Tokens
 from surpass.models._language import OutputMap
 from surpass.models.base import Work
@@ -231,7 +231,7 @@ class Asker:
             tokens = Tokens(tuple([*self.prefix, *row] for row in tokens.ids), None, tokens.truncated)
         found = torch.zeros(len(tokens.ids), self.backbone.width, device=self.backbone.device)
         costs = tokens.lengths + (len(self.prefix) // SHARED_COST if shared else 0)
-        for rows in _backbone.batches(costs, _backbone.forward_budget(self.runtime, self.backbone.device)):
+        for rows in _packing.padded(costs, _backbone.forward_budget(self.runtime, self.backbone.device)):
             batch = tokens.batch(rows, self.backbone.device)
             mask = batch["attention_mask"]
             if shared:

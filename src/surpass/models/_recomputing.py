@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from torch import nn
 from torch.utils.checkpoint import checkpoint
+
+from surpass.models._backbone import stack_of
 
 
 @contextlib.contextmanager
@@ -17,8 +18,7 @@ def recomputed(body: Any, layers: int, *, enabled: bool) -> Iterator[None]:
 
     transformers' own switch works in training mode alone, which turns on dropout as well.
     """
-    stacks = [m for m in body.modules() if isinstance(m, nn.ModuleList) and len(m) == layers]
-    held = list(stacks[0]) if stacks and enabled else []
+    held = list(stack_of(body, layers) or ()) if enabled else []
     for layer in held:
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False)
     try:

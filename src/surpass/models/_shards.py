@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from surpass.errors import SpecError
+from surpass.models import _backbone
 from surpass.models._classifier import Classifier
 
 
@@ -32,9 +32,8 @@ def shard(model: Classifier) -> None:
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
     mesh = init_device_mesh(model.backbone.device.type, (dist.get_world_size(),))
-    layers = model.backbone.layers
-    stacks = [m for m in model.body.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == layers]
-    for module in (*(stacks[0] if stacks else ()), model.body, model.head):
+    layers = _backbone.stack_of(model.body, model.backbone.layers)
+    for module in (*(layers or ()), model.body, model.head):
         fully_shard(module, mesh=mesh)
     for module in model.modules():
         if isinstance(module, FSDPModule):

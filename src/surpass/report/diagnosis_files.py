@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from surpass.disk import write_atomically
 from surpass.errors import DataError
 from surpass.report import text
 from surpass.report.files import field, plain_estimate, rounded
 from surpass.results import Results
 from surpass.results_diagnoses import DiagnosisRow
 from surpass.stats import Estimate
-from surpass.store import write_atomically
 
 FILES = ("diagnoses.json", "diagnoses.csv")
 _NAMES = ("task", "weak", "strong", "method", "diagnostic", "quantity", "part", "rows", "gold")

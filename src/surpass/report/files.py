@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from surpass.disk import write_atomically
 from surpass.report import text
 from surpass.report.headline import is_defined, why_undefined
 from surpass.results import ResultRow, Results
 from surpass.stats import Estimate
-from surpass.store import write_atomically
 
 FILES = ("report.html", "report.md", "results.csv", "errors.csv", "calibration.csv", "misfit.csv", "results.json")
 COLUMNS = (

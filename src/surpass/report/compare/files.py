@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from surpass.disk import write_atomically
 from surpass.report import text
 from surpass.report.compare.document import FILES, build
 from surpass.report.files import field, plain_estimate, rounded
 from surpass.report.markdown import markdown
 from surpass.stats import Estimate, OverTasks, PairedTest
-from surpass.store import write_atomically
 from surpass.versus import DifferenceRow, Standing, Versus
 
 COLUMNS = (
