@@ -59,7 +59,9 @@ def rows_of(folder: Path, texts: Sequence[str], labels: np.ndarray) -> Rows:
     ]
 
 
-def fit(folder: Path, train: Rows, test: Rows, *, epochs: int, confident: bool, seed: int, lr: float) -> Trainer:
+def fit(
+    folder: Path, train: Rows, test: Rows, *, epochs: int, confident: bool, seed: int, lr: float, gold: np.ndarray
+) -> Trainer:
     """Return a trainer that has trained a fresh model."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, dtype=torch.float32)
@@ -90,6 +92,7 @@ def fit(folder: Path, train: Rows, test: Rows, *, epochs: int, confident: bool, 
         train_dataset=train,
         eval_dataset=test,
         data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=lambda found: {"accuracy": float((found.predictions.argmax(axis=1) == gold).mean())},
     )
     trainer.confident = confident
     trainer.train()
@@ -110,9 +113,10 @@ def study(
     gold = parts["test"][1]
 
     def score(trainer: Trainer) -> float:
-        return float((probabilities(trainer, rows["test"]).argmax(axis=1) == gold).mean())
+        """Return the accuracy of the last evaluation."""
+        return float([entry for entry in trainer.state.log_history if "eval_accuracy" in entry][-1]["eval_accuracy"])
 
-    options = {"epochs": epochs, "seed": seed, "lr": lr}
+    options = {"epochs": epochs, "seed": seed, "lr": lr, "gold": gold}
     supervisor = fit(folder, rows["weak"], rows["test"], confident=False, **options)
     found = {"supervisor": score(supervisor)}
     weak = rows_of(folder, parts["transfer"][0], probabilities(supervisor, rows["transfer"]))

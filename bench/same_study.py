@@ -58,11 +58,8 @@ def ours(study: Any, scores: dict[str, list[float]]) -> None:
                     scores.setdefault(name, []).append(score.value)
 
 
-def plain(study: Any, epochs: int, scores: dict[str, list[float]]) -> None:
-    """Run the plain script on the study's own rows and keep its scores."""
-    import plain_trainer
-
-    from surpass.assets import backbones
+def parts_of(study: Any) -> dict[str, tuple[Any, np.ndarray]]:
+    """Return texts and gold labels of the study's weak, transfer and test rows."""
     from surpass.splits import make_splits
     from surpass.study import cells
 
@@ -73,6 +70,15 @@ def plain(study: Any, epochs: int, scores: dict[str, list[float]]) -> None:
         for name in {*splits.names()} & {"weak", "transfer", "test"}:
             rows = splits.part(name)
             parts[name] = (rows.inputs, np.asarray(rows.labels, dtype=np.int64))
+    return parts
+
+
+def plain(parts: dict[str, tuple[Any, np.ndarray]], epochs: int, scores: dict[str, list[float]]) -> None:
+    """Run the plain script on the study's own rows and keep its scores."""
+    import plain_trainer
+
+    from surpass.assets import backbones
+
     folder = backbones.resolve(MODEL["backbone"])
     for name, score in plain_trainer.study(folder, parts, epochs=epochs, seed=0, lr=RATE).items():
         scores.setdefault(name, []).append(score)
@@ -80,11 +86,16 @@ def plain(study: Any, epochs: int, scores: dict[str, list[float]]) -> None:
 
 def claims(rows: int = 96, test: int = 64, epochs: int = 1, turns: int = 2) -> list[Claim]:
     """Return the claims of this part; cases are run in turns without a first unmeasured one, which would cost a turn."""
+    import plain_trainer  # noqa: F401  # imports of either side are not what is measured
+
+    from surpass.models import _trainer  # noqa: F401
+
     study = study_of(rows, test, epochs)
+    parts = parts_of(study)
     scores: dict[str, dict[str, list[float]]] = {"surpass": {}, "plain": {}}
     found = in_turns(
         {
-            "plain": lambda: processor_seconds(lambda: plain(study, epochs, scores["plain"])),
+            "plain": lambda: processor_seconds(lambda: plain(parts, epochs, scores["plain"])),
             "surpass": lambda: processor_seconds(lambda: ours(study, scores["surpass"])),
         },
         turns,

@@ -68,9 +68,9 @@ def test_a_fit_out_of_memory_starts_over_with_half_the_budget_and_comes_to_the_s
             finetuned(small_study, Hungry(**options)), Store.open(tmp_path / "hungry"), Runtime(device="cpu")
         )
     assert {outcome.status for outcome in outcomes} == {"done"}
-    assert GIVEN == [4096, 256, 128, 64, 64]  # the second fit of the process begins where the first one ended
+    assert GIVEN == [4096, 768, 384, 192, 96, 96]  # the second fit of the process begins where the first one ended
     assert "DefaultCPUAllocator" in caplog.text
-    assert "It starts over with batches of 256 tokens." in caplog.text
+    assert "It starts over with batches of 768 tokens." in caplog.text
     _, plenty = students(finetuned(small_study, HF(**options)), Store.open(tmp_path / "plenty"), Runtime(device="cpu"))
     assert hungry[0].ids == plenty[0].ids
     assert hungry[0].values == pytest.approx(plenty[0].values, abs=1e-5)
@@ -142,7 +142,7 @@ def test_memory_that_the_system_refuses(python):
         resource.setrlimit(resource.RLIMIT_AS, (now + 200 * 2**20, -1))
         print(_within_memory(spec, [], Runtime(device="cpu")), given)
     """)
-    assert python(code) == f"{128 << 20} [4096, 256, 128]"
+    assert python(code) == f"{192 << 20} [4096, 768, 384, 192]"
 
 
 @pytest.mark.parametrize(
