@@ -95,6 +95,16 @@ def test_leftovers_of_killed_runs_are_swept_after_a_day(store):
     assert not old.exists()
 
 
+def test_checkpoints_of_killed_fits_are_kept_for_a_week(store):
+    kept, old = store.scratch("a" * 16), store.scratch("b" * 16)
+    for folder, days in ((kept, 6), (old, 8)):
+        folder.mkdir(parents=True)
+        os.utime(folder, (time.time() - days * 24 * 3600,) * 2)
+    store.sweep()
+    assert kept.exists()
+    assert not old.exists()
+
+
 def damage(store: Store, how: str) -> None:
     folder = store.path("fit", KEY)
     arrays = folder / "arrays.npz"

@@ -291,7 +291,10 @@ class RayExecutor:
                 raise SurpassError(
                     f"{STARTS} Ray actors in a row died at their start: {text}. See Ray's logs on its nodes."
                 )
-        self._waiting += [[node] for node in slot.nodes if node.key not in self._retried]
+        again = [node for node in slot.nodes if node.key not in self._retried]
+        for node in again:
+            log.warning("%s: %s. It is tried once more.", node.spec.kind, text)
+        self._waiting += [[node] for node in again]
         found = [Outcome(node.key, "failed", 0.0, f"{text}.") for node in slot.nodes if node.key in self._retried]
         self._retried.update(node.key for node in slot.nodes)
         return found

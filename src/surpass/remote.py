@@ -140,6 +140,8 @@ class RemoteStore(Store):
             self._keep(kind, key, folder)
         except FileNotFoundError:
             return f"{name} is missing"
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            return f"{MANIFEST} names a file below another file"
         except OSError as error:
             raise self._unwritable(f"{kind} {key}", error) from error
         finally:

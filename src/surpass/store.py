@@ -29,6 +29,8 @@ MARKER = "surpass-store.json"
 LAYOUT = 1
 MANIFEST = "manifest.json"
 STALE_SECONDS = 24 * 3600.0
+SCRATCH = "-scratch"
+RESUMABLE_SECONDS = 7 * STALE_SECONDS  # of checkpoints: a fit that was killed on a Friday goes on after the weekend
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 NOTHING_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 KINDS: dict[str, type[Splits] | type[Parameters] | type[FeatureTable] | type[Predictions]] = {
@@ -275,7 +277,7 @@ class Store:
             file.write(f"{name}\t{seconds:.3f}\n")
 
     def sweep(self) -> None:
-        """Remove what killed runs left behind, once it is older than a day by the clock that dated it."""
+        """Remove what killed runs left behind, once it is older than a day by the clock that dated it; checkpoints a week."""
         mark = self._temporary("now")
         with contextlib.suppress(OSError):
             mark.mkdir(parents=True)
@@ -283,12 +285,13 @@ class Store:
             mark.rmdir()
             for path in (self.root / "tmp").iterdir():
                 with contextlib.suppress(OSError):
-                    if now - path.lstat().st_mtime > STALE_SECONDS:
+                    age = RESUMABLE_SECONDS if path.name.endswith(SCRATCH) else STALE_SECONDS
+                    if now - path.lstat().st_mtime > age:
                         remove(path)
 
     def scratch(self, key: str) -> Path:
         """Return the folder, made by who writes there, that a stage may use while it runs; after a kill it is found again."""
-        return self.root / "tmp" / f"{key}-scratch"
+        return self.root / "tmp" / f"{key}{SCRATCH}"
 
     def _temporary(self, key: str) -> Path:
         return self.root / "tmp" / f"{key}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

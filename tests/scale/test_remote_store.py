@@ -111,6 +111,17 @@ def test_a_manifest_that_names_files_elsewhere_writes_nothing_there(name, small_
     assert not store.path("fit", key).exists()
 
 
+def test_a_manifest_with_a_file_below_a_file_is_damage(small_study, memory, machine):
+    made, _ = run(small_study(), store=Store.open(PLACE))
+    manifest = next(path for path in sent(memory) if "/fit/" in path)
+    about = json.loads(memory.cat_file(manifest))
+    name = next(iter(about["files"]))
+    about["files"] = {name: about["files"][name], f"{name}/below": about["files"][name]}
+    memory.pipe_file(manifest, json.dumps(about).encode())
+    machine("second")
+    assert counted(run(small_study(), store=Store.open(PLACE))[1]) == {"cached": len(made.nodes) - 1, "done": 1}
+
+
 def test_a_send_that_breaks_off_shows_no_manifest_anywhere(small_study, memory, monkeypatch):
     store = Store.open(PLACE)
     order: list[str] = []
