@@ -68,7 +68,32 @@ def test_the_command_writes_what_it_found_and_says_what_failed(parts):
     assert facts["machine"]["cores"] >= 1
     assert "one" in CliRunner().invoke(main, ["bench", "good", "--out", str(out)]).stdout
     wrong = CliRunner().invoke(main, ["bench", "god"])
-    assert "Did you mean 'good'" in str(wrong.exception)
+    assert "Did you mean 'good'" in wrong.stderr
+
+
+@pytest.mark.parametrize("out", [".", "there", "file/inside.json"])
+def test_a_result_file_that_cannot_be_is_refused_before_anything_is_measured(out, parts, monkeypatch):
+    monkeypatch.chdir(parts)
+    (parts / "there").mkdir()
+    (parts / "file").write_text("")
+    monkeypatch.setattr(benching, "measured", lambda part: pytest.fail(f"{part} was measured"))
+    run = CliRunner().invoke(main, ["bench", "good", "--out", out])
+    assert run.exit_code == 2
+    assert f"result file '{out}' cannot be written" in run.stderr
+    assert "Give another file with --out" in run.stderr
+
+
+def test_results_of_some_parts_leave_those_of_all_parts_alone(parts, monkeypatch):
+    monkeypatch.chdir(parts)
+    CliRunner().invoke(main, ["bench"])
+    CliRunner().invoke(main, ["bench", "good"])
+    names = sorted(path.name for path in (parts / "bench/results").iterdir())
+    assert [name[10:] for name in names] == ["-good.json", ".json"]
+
+
+def test_help_names_every_part():
+    text = " ".join(CliRunner().invoke(main, ["bench", "--help"]).stdout.split())
+    assert ", ".join(benching.ORDER) in text
 
 
 def test_every_part_of_the_order_is_there():

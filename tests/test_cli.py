@@ -193,3 +193,6 @@ def test_a_failed_stage_gives_exit_code_1_and_the_rest_goes_on(tmp_path):
     codes = {f["code"] for f in json.loads((tmp_path / "out/small/results.json").read_text())["findings"]}
     assert "cell-failed" in codes
     assert "lacks 300" in (tmp_path / "out/small/report.md").read_text()
+    again = surpass("report", "out/small", "--quiet", cwd=tmp_path)
+    assert "Failed: " in again.stderr
+    assert "lacks 300 of the transfer rows" in again.stderr

@@ -139,6 +139,11 @@ def test_an_output_folder_that_cannot_be_is_refused_before_anything_runs(here):
     assert sorted(path.name for path in (here / "out/store").iterdir()) == [MARKER]
 
 
+def test_an_output_folder_at_an_address_is_refused(store):
+    with pytest.raises(DataError, match="only --store takes addresses"):
+        check_writable(Path("s3://bucket/out"), store)
+
+
 def test_a_name_too_long_for_the_file_system_is_told_in_words(store, tmp_path):
     with pytest.raises(DataError, match="File name too long"):
         check_writable(tmp_path / ("x" * 400), store)
@@ -159,7 +164,7 @@ def test_a_moved_output_folder_keeps_its_report(finished):
     assert "there is no store at" in surpass("report", "far/away/first", cwd=finished, code=2).stderr
     assert "there is no store at" in surpass("check", "far/away/first", cwd=finished, code=2).stderr
     Store.open(finished / "empty")
-    with pytest.raises(DataError, match="has no stage of the study"):
+    with pytest.raises(DataError, match=r"store '[^']*/empty' has no stage of the study"):
         recall(moved, finished / "empty")
     assert (moved / "results.csv").read_bytes() == before
     assert not (finished / "far/store").exists()
@@ -207,7 +212,38 @@ def test_a_marker_that_is_no_mapping_is_another_layout(tmp_path):
 
 def test_a_device_that_does_not_exist_is_refused(here):
     text = surpass("run", "study.yaml", "--device", "gpu", cwd=here, code=2).stderr
-    assert "'gpu' is not auto, cpu, cuda or cuda:N" in text
+    assert "'gpu' is not auto, cpu, cuda, cuda:N or map" in text
+    text = surpass("run", "study.yaml", "--device", "cuda:99", "--jobs", "0", cwd=here, code=2).stderr
+    assert "GPUs here. Use cpu, or auto" in text
+    assert not (here / "out/first").exists()
+
+
+@pytest.mark.parametrize("option", ["--price", "--tflops"])
+def test_numbers_of_a_plan_are_finite(option, here):
+    for text in ("nan", "inf"):
+        said = surpass("plan", "study.yaml", option, text, cwd=here, code=2).stderr
+        assert f"{text} is not a finite number" in said
+
+
+def test_a_launch_without_its_numbers_or_its_meeting_place_is_told_in_words(here):
+    text = surpass("run", "study.yaml", cwd=here, code=2, WORLD_SIZE="two", RANK="0").stderr
+    assert "WORLD_SIZE='two' in the environment" in text
+    text = surpass("run", "study.yaml", cwd=here, code=2, WORLD_SIZE="2", RANK="0").stderr
+    assert "the 2 processes of this launch did not meet" in text
+    assert "unset RANK and WORLD_SIZE" in text
+
+
+def test_settings_of_a_run_in_a_study_file_are_told_where_they_belong(tmp_path):
+    text = said_of(STUDY + "device: map\n", tmp_path)
+    assert "unknown field 'device'. How a study runs is no part of it: give --device to surpass run" in text
+    assert "Did you mean" not in text
+
+
+def test_what_would_steer_the_terminal_is_spelt_out(here):
+    (here / "bad.yaml").write_text(STUDY.replace("task: toy", 'task: "\\x1b[31mtoy"'), encoding="utf-8")
+    text = surpass("plan", "bad.yaml", cwd=here, code=2).stderr
+    assert "\x1b" not in text
+    assert r"unknown task '\x1b[31mtoy'" in text
 
 
 def test_a_terminal_that_cannot_show_an_arrow_shows_the_rest(finished):

@@ -110,7 +110,12 @@ def test_other_estimators_take_the_seed():
             Sklearn(estimator="sklearn.linear_model.Logistic"),
             "estimator='sklearn.linear_model.Logistic' .*no attribute",
         ),
-        (Sklearn(estimator="nosuch.Thing"), "No module named 'nosuch'"),
+        (Sklearn(estimator="nosuch.Thing"), "estimator='nosuch.Thing' is of a package that a study file cannot import"),
+        (
+            Sklearn(estimator="sklearn.nosuch.Thing"),
+            r"No module named 'sklearn\.nosuch'\. Mend the name or its params\.$",
+        ),
+        (Sklearn(params=(("C", -1.0),)), r"Got -1\.0 instead\. Mend"),
         (Sklearn(estimator="Thing"), "estimator='Thing'"),
         (Sklearn(params=(("D", 1.0),)), "unexpected keyword argument 'D'"),
         (Sklearn(estimator="sklearn.neighbors.KNeighborsClassifier"), "fit takes no sample_weight"),

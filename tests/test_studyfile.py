@@ -75,8 +75,9 @@ def test_a_study_of_plain_data_and_a_recipe_are_the_same(tmp_path, monkeypatch):
     assert parse(plain) == read(f"{tmp_path / 'recipe.py'}:make")
     with pytest.raises(StudyError, match="returned 3; a function that returns a Study is needed"):
         read(f"{tmp_path / 'recipe.py'}:wrong")
-    with pytest.raises(StudyError, match=r"recipe '.*none\.py' cannot be read. Give FILE\.py:FUNCTION"):
-        read(f"{tmp_path / 'none.py'}:make")
+    for lacks in ("none.py:make", "recipe.py"):
+        with pytest.raises(StudyError, match=rf"recipe '.*{lacks}' cannot be read. Give FILE\.py:FUNCTION"):
+            read(tmp_path / lacks)
 
 
 def test_the_same_study_by_file_and_by_hand_has_one_key(tmp_path, small_study):

@@ -19,10 +19,8 @@ class UnknownNameError(SurpassError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        super().__init__(f"unknown {kind} '{name}'.{hint} Known: {', '.join(names) or 'none'}.")
-        self.kind, self.name, self.close = kind, name, close
+        super().__init__(f"unknown {kind} '{name}'.{did_you_mean(name, names)} Known: {', '.join(names) or 'none'}.")
+        self.kind, self.name, self.close = kind, name, _close(name, names)
 
 
 class IncompatibleError(SurpassError):
@@ -69,6 +67,16 @@ class StudyError(SurpassError):
         head = "1 problem" if count == 1 else f"{count} problems"
         lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(self.problems, 1))
         super().__init__(f"{head} in this study:\n{lines}")
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return the question whether the nearest of the known names was meant, with a space before it; empty if none is near."""
+    close = _close(name, known)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def _close(name: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(name, known, n=1, cutoff=0.5)
 
 
 def reason(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from surpass.disk import write_atomically
 from surpass.errors import DataError, SurpassError
 from surpass.runner import Plan, lookup
 from surpass.spec import decode, encode
-from surpass.store import Store
+from surpass.store import ONE_SLASH, Store
 from surpass.study import Study
 from surpass.work import Outcome
 
@@ -22,6 +22,8 @@ GONE = "this stage is not in the store"
 
 def check_writable(out: Path, store: Store) -> None:
     """Raise a DataError when the output folder cannot be made or written, before anything is computed for it."""
+    if ONE_SLASH.match(str(out)):  # what a Path makes of an address
+        raise DataError(f"output folder '{out}' is an address. Give a folder with --out; only --store takes addresses.")
     with writing(out):
         there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
         if not there.is_dir():
@@ -81,7 +83,9 @@ def recall(out: Path, store: str | Path | None = None) -> tuple[Plan, list[Outco
     root = Store.open(store or where, create=False)
     plan = lookup(study, root)
     if not plan.cached and not ended:
-        raise DataError(f"store '{root}' has no stage of the study in '{out}'. Give the study's store with --store.")
+        raise DataError(
+            f"store '{root.address}' has no stage of the study in '{out}'. Give the study's store with --store."
+        )
     outcomes = [
         Outcome(name, "cached", 0.0) if name in plan.cached else ended.get(name, Outcome(name, "skipped", 0.0, GONE))
         for name in plan.nodes

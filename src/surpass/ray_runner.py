@@ -326,9 +326,10 @@ def _connected(address: str) -> tuple[Any, bool]:
         _knock(place)
         ray.init(address=place, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
+        alone = "leave out --address" if address else "unset RAY_ADDRESS"
         raise SurpassError(
-            f"no Ray cluster at '{place}': {reason(error)}. Start one with `ray start --head` and give --address HOST:PORT, "
-            "or leave out --address to use this machine."
+            f"no Ray cluster at '{place}': {reason(error).rstrip('.')}. Start one with `ray start --head` and give --address "
+            f"HOST:PORT, or {alone} to use this machine."
         ) from error
     return ray, True
 

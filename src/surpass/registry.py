@@ -96,9 +96,12 @@ class Registry:
 
 def known_module(name: str) -> bool:
     """Return whether looking up a name such as `module:CLASS` runs no code but what has run, or was installed for us."""
-    package = name.partition(":")[0].partition(".")[0]
+    module = name.partition(":")[0]
     registered = (point.module for each in REGISTRIES.values() for point in each._entry_points().values())
-    return ":" not in name or package in sys.modules or package in {module.partition(".")[0] for module in registered}
+    packages = {"surpass", *(place.partition(".")[0] for place in registered)}
+    return (
+        ":" not in name or module in sys.modules or module.partition(".")[0] in packages
+    )  # loaded: not its parent alone
 
 
 @cache

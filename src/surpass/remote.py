@@ -231,7 +231,11 @@ def open_remote(place: str, *, create: bool = True) -> RemoteStore:
         StoreError: the address holds other things or a password, cannot be reached, or has another layout.
         MissingPackageError: fsspec, or the package of the protocol, is not installed.
     """
-    place = place.rstrip("/")
+    given, place = place, place.rstrip("/")
+    if "://" not in place:  # fsspec would take it for a folder
+        raise StoreError(
+            f"store '{given}' names no place behind its protocol. Give PROTOCOL://BUCKET/FOLDER with --store."
+        )
     parts = urlsplit(place)
     if parts.password or parts.query:
         raise StoreError(

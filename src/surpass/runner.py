@@ -204,7 +204,8 @@ def executor_for(store: Store, runtime: Runtime) -> Executor:
     """Return who computes: a Ray cluster when asked for; else this process when `jobs` is 0, or that many spawned workers."""
     if store.address.startswith("memory:") and (runtime.jobs or runtime.executor != "local"):
         raise StoreError(
-            f"store '{store.address}' is in this process's memory. Run with --jobs 0, or give another store."
+            f"store '{store.address}' is in this process's memory. Run with --jobs 0 and no --executor, or give "
+            "another store."
         )
     ray = runtime.executor == "ray"
     if runtime.timeout is not None and not (runtime.timeout > 0 and (runtime.jobs or ray)):
@@ -216,6 +217,8 @@ def executor_for(store: Store, runtime: Runtime) -> Executor:
         from surpass.ray_runner import RayExecutor
 
         return RayExecutor(store, runtime)
+    if runtime.device.startswith("cuda"):
+        runtime.torch_device()  # here, not in each stage
     if runtime.jobs == 0:
         return InProcess(store, runtime)
     from surpass.workers import Workers

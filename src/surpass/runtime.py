@@ -106,11 +106,19 @@ class Launch:
 
 def launched() -> Launch | None:
     """Return how this process was launched together with others; None when it is alone."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or "RANK" not in os.environ:
+    if "RANK" not in os.environ:
         return None
+    told = {
+        name: os.environ.get(name, start) for name, start in (("WORLD_SIZE", "1"), ("RANK", ""), ("LOCAL_RANK", "0"))
+    }
+    if wrong := [f"{name}='{text}'" for name, text in told.items() if not text.isdecimal()]:
+        raise SpecError(
+            f"{' and '.join(wrong)} in the environment, where `accelerate launch` and `torchrun` set numbers. Unset RANK and "
+            "WORLD_SIZE for a run of one process."
+        )
+    count, rank, local = map(int, told.values())
     sharded = os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
-    return Launch(int(os.environ["RANK"]), count, int(os.environ.get("LOCAL_RANK", "0")), sharded)
+    return None if count == 1 else Launch(rank, count, local, sharded)
 
 
 def cores() -> int:

@@ -8,7 +8,6 @@ valid; a lock file in the tests fails when a default changes without a new versi
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import importlib
 import json
@@ -19,11 +18,13 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any, ClassVar, Literal, Self
 
-from surpass.errors import SpecError
+from surpass.errors import SpecError, did_you_mean
 from surpass.registry import REGISTRIES
 
 Json = Any  # JSON has no finite type in Python's type language
 KEY_DIGITS = 20
+RUN_OPTIONS = ("jobs", "device", "executor", "address", "timeout", "store", "out", "track")
+OF_A_RUN = " How a study runs is no part of it: give --{} to surpass run."
 HIDDEN_FIELDS = frozenset({"digest", "fingerprint"})  # identities that `resolve` fills: no name for people
 CORE = {
     "data": "surpass.splits:Data",
@@ -113,8 +114,7 @@ def field_problems(
     found = []
     for name, value in values.items():
         if name not in fields:
-            close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
+            hint = OF_A_RUN.format(name) if name in RUN_OPTIONS else did_you_mean(str(name), known)
             found.append(f"unknown field '{name}'.{hint} Allowed: {', '.join(known) or 'none'}")
             continue
         type_hint = _hints(cls)[name]

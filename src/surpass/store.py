@@ -32,6 +32,7 @@ STALE_SECONDS = 24 * 3600.0
 SCRATCH = "-scratch"
 RESUMABLE_SECONDS = 7 * STALE_SECONDS  # of checkpoints: a fit that was killed on a Friday goes on after the weekend
 NAME = re.compile(r"[A-Za-z0-9_-]+")
+ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters or more: C:/ is a disk
 NOTHING_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 KINDS: dict[str, type[Splits] | type[Parameters] | type[FeatureTable] | type[Predictions]] = {
     "data": Splits,
@@ -61,6 +62,11 @@ class Store:
             from surpass.remote import open_remote
 
             return open_remote(str(root), create=create)
+        if ONE_SLASH.match(str(root)):
+            raise StoreError(
+                f"store '{root}' has one slash where an address has two. Write PROTOCOL://..., such as s3://bucket/folder; "
+                "a folder of that name is ./NAME."
+            )
         root = Path(root).expanduser().absolute()
         marker = root / MARKER
         try:
@@ -149,7 +155,7 @@ class Store:
             StoreError: it is missing, altered, or larger than the memory.
         """
         if not self.has(kind, key):
-            raise StoreError(f"{kind} {key} is not in the store '{self.root}'. Run its study first.")
+            raise StoreError(f"{kind} {key} is not in the store '{self.address}'. Run its study first.")
         if fault := self.fault(kind, key):
             raise StoreError(f"{kind} {key}: {fault}. Run the study again: it will be recomputed.")
         try:

@@ -34,7 +34,7 @@ def read(source: str | Path) -> Study:
         StudyError: with every problem of the file.
     """
     text = str(source)
-    if ".py:" in text:
+    if ".py:" in text or text.endswith(".py"):
         return _from_python(text)
     import yaml
 
@@ -90,7 +90,7 @@ def _from_python(source: str) -> Study:
     path = Path(file)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise StudyError([f"recipe '{file}' cannot be read. Give FILE.py:FUNCTION."])
+        raise StudyError([f"recipe '{source}' cannot be read. Give FILE.py:FUNCTION."])
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

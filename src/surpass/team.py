@@ -18,7 +18,7 @@ from typing import Any
 
 from surpass import computing
 from surpass.artifacts import Artifact
-from surpass.errors import AssetError, MissingPackageError, StoreError, SurpassError
+from surpass.errors import AssetError, MissingPackageError, StoreError, SurpassError, reason
 from surpass.runtime import Launch, Runtime
 from surpass.stages import Fit, Stage
 
@@ -37,7 +37,14 @@ def assembled(launch: Launch) -> Iterator[bool]:
     import torch.distributed as dist
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, init_method="env://", rank=launch.rank, world_size=launch.count, timeout=PATIENCE)
+    place: dict[str, Any] = {"rank": launch.rank, "world_size": launch.count}
+    try:
+        dist.init_process_group(backend, init_method="env://", timeout=PATIENCE, **place)
+    except (ValueError, RuntimeError) as error:
+        raise SurpassError(
+            f"the {launch.count} processes of this launch did not meet: {reason(error)}. Start them with `accelerate launch` "
+            "or `torchrun`, or unset RANK and WORLD_SIZE for a run of one process."
+        ) from error
     logging.getLogger("transformers.training_args").setLevel(logging.ERROR)  # warns that Trainer trains alone
     leads = launch.rank == 0
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import sys
@@ -136,6 +137,20 @@ def test_a_study_file_imports_no_module_of_others(stranger):
     assert not (stranger / "mark").exists()
     assert component("method", "strange_module:Mine").kind == "method/strange_module:Mine"  # as the command line asks
     assert (stranger / "mark").exists()
+
+
+def test_a_loaded_package_opens_none_of_its_other_modules(tmp_path, monkeypatch):
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange/__init__.py").touch()
+    (tmp_path / "strange/program.py").write_text("from pathlib import Path\nPath(__file__).with_name('mark').touch()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "strange", importlib.import_module("strange"))
+    for module in ("strange.program", "numpy.f2py.__main__"):
+        strong = {"model": f"{module}:Mine"}
+        with pytest.raises(StudyError, match="names a module that a study file cannot import"):
+            parse({"name": "x", "tasks": ["toy"], "pairs": [{"weak": "sklearn", "strong": strong}]})
+        assert module not in sys.modules
+    assert not (tmp_path / "strange/mark").exists()
 
 
 def test_an_estimator_of_an_unknown_module_is_not_imported(stranger):

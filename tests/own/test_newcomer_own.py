@@ -149,7 +149,7 @@ def test_the_kinds_of_misfit_are_told_apart(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--device", "gpu"), "not auto, cpu, cuda or cuda:N"),
+        (("--device", "gpu"), "not auto, cpu, cuda, cuda:N or map"),
         (("--combine", "bogus"), "'mean', 'dawid-skene'"),
         (("--combine", "dawid-skene"), "compares raters: name two columns"),
         (("--strong", "{model: sklearn, params: {C: -1}}"), "must be a float in the range"),

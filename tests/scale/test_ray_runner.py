@@ -195,8 +195,11 @@ def test_a_missing_ray_tells_the_line_that_installs_it(monkeypatch):
         _connected("")
 
 
-def test_a_cluster_that_is_not_there_is_told_at_once():
+def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody answers
         with pytest.raises(SurpassError, match="no Ray cluster at '127"):
-            _connected(f"127.0.0.1:{taken.getsockname()[1]}")
+            _connected(place := f"127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setenv("RAY_ADDRESS", place)
+        with pytest.raises(SurpassError, match="or unset RAY_ADDRESS to use this machine"):
+            _connected("")

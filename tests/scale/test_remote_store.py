@@ -189,6 +189,9 @@ def test_the_command_line_runs_and_reports_at_an_address(machine, tmp_path, monk
     ("place", "words"),
     [
         ("nosuch://bucket/x", "store 'nosuch://bucket/x' cannot be used"),
+        ("memory://", "store 'memory://' names no place behind its protocol"),
+        ("s3:///", "store 's3:///' names no place behind its protocol"),
+        ("s3:/bucket/x", "store 's3:/bucket/x' has one slash where an address has two"),
         ("ftp://me:secret@host/x", "holds a password or a key in its address"),
         ("memory://bucket/missing", "there is no store at 'memory://bucket/missing'"),
         ("memory://bucket/other", "is not a surpass store"),

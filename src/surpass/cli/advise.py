@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from surpass.cli.options import DEFAULT_STORE, device_option, output_options
+from surpass.cli.options import DEFAULT_STORE, Finite, device_option, output_options
 from surpass.cli.own import column_options, columns_of, model_options
 from surpass.cli.program import FAILED_STAGE, STOPPED, fail
 
@@ -26,11 +26,11 @@ SHARED = ("source", "as_json", "quiet", "level", "threads", "device")
 @click.argument("source", metavar="DATA|STUDY")
 @click.option("--trial", is_flag=True, help="Of a STUDY: run it too, and compare predicted gains with what came out.")
 @click.option("--out", type=click.Path(path_type=Path), help="Of a trial: output folder; by default out/NAME.")
-@click.option("--store", default=DEFAULT_STORE, show_default=True, help="Of a STUDY: folder of cached artifacts.")
+@click.option("--store", default=DEFAULT_STORE, show_default=True, help="Of a STUDY: cached artifacts.")
 @click.option("--jobs", type=click.IntRange(min=0), help="Of a trial: worker processes. Default: in this one.")
 @click.option("--threads", type=click.IntRange(min=1), help="Batches side by side. Default: one for each core.")
 @device_option
-@click.option("--level", default=0.9, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals.")
+@click.option("--level", default=0.9, show_default=True, type=Finite(0.5, 0.999), help="Of the intervals.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the fits.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of a text file.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad line instead of leaving it out.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +22,26 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("parts", nargs=-1)
-@click.option("--out", type=click.Path(path_type=Path), help="Result file; by default bench/results/DATE.json.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Result file; by default bench/results/DATE.json, or DATE-PART.json of PARTS.",
+)
 @output_options
 def bench(parts: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool) -> None:
-    """Measure the claims of speed, each a ratio taken in one run; all PARTS by default."""
+    """Measure the claims of speed, each a ratio taken in one run; all PARTS by default.
+
+    PARTS, short ones first: start, intervals, heads, studies, top_layers, limits, same_study.
+    """
     from surpass.benching import ORDER, machine, measured
     from surpass.errors import StageError, UnknownNameError
 
     for part in parts:
         if part not in ORDER:
             raise UnknownNameError("bench part", part, list(ORDER))
+    date = time.strftime("%Y-%m-%d")
+    file = out or Path("bench/results") / f"{'-'.join((date, *parts))}.json"
+    _check_writable(file)
     found: list[Claim] = []
     failed: list[str] = []
     for part in parts or ORDER:
@@ -41,8 +54,7 @@ def bench(parts: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool) 
         found += claims
         if not quiet:
             to_stderr(f"{part}: {time.perf_counter() - start:.0f} s")
-    facts = {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "claims": [claim.as_json() for claim in found]}
-    file = out or Path("bench/results") / f"{facts['date']}.json"
+    facts = {"date": date, "machine": machine(), "claims": [claim.as_json() for claim in found]}
     _write(file, facts)
     if as_json:
         click.echo(json.dumps(facts, indent=1))
@@ -55,15 +67,32 @@ def bench(parts: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool) 
         sys.exit(FAILED_STAGE)
 
 
+def _check_writable(file: Path) -> None:
+    """Make the folder of the result file, and say before minutes of measuring when the file cannot be written."""
+    with _writing(file):
+        if file.is_dir():
+            raise IsADirectoryError("it is a folder")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            raise PermissionError(f"no permission to write to '{file.parent}'")
+
+
 def _write(file: Path, facts: object) -> None:
     from surpass.disk import write_atomically
+
+    with _writing(file):
+        write_atomically(file, json.dumps(facts, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def _writing(file: Path) -> Iterator[None]:
     from surpass.errors import DataError
 
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps(facts, indent=1) + "\n")
+        yield
     except OSError as error:
-        raise DataError(f"'{file}' cannot be written: {error}. Give another file with --out.") from error
+        text = f"result file '{file}' cannot be written: {error.strerror or error}. Give another file with --out."
+        raise DataError(text) from error
 
 
 def _show(claims: list[Claim]) -> None:

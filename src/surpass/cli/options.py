@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,17 @@ import click
 
 DEFAULT_STORE = "out/store"
 Command = Callable[..., Any]
+
+
+class Finite(click.FloatRange):
+    """A range of numbers that holds neither nan nor infinity, which click lets through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, if it is one."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return found
 
 
 def store_option(command: Command) -> Command:
@@ -67,7 +79,7 @@ def run_options(command: Command) -> Command:
         ),
         click.option(
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Finite(min=0, min_open=True),
             metavar="SECONDS",
             help="Stop a stage that takes longer, and try it once more. Default: none.",
         ),

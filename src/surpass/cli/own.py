@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surpass.cli.options import device_option, output_options
+from surpass.cli.options import Finite, device_option, output_options
 from surpass.cli.program import FAILED_STAGE
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--threads", type=click.IntRange(min=1), help="Batches side by side. Default: one for each core."),
         device_option,
-        click.option(
-            "--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999), help="Of the intervals."
-        ),
+        click.option("--level", default=0.95, show_default=True, type=Finite(0.5, 0.999), help="Of the intervals."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The first seed."),
         click.option(
             "--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Fits; the first is kept."

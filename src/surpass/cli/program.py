@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from typing import Any, NoReturn
 
@@ -46,7 +47,7 @@ class Program(click.Group):
 
 def fail(message: str, code: int) -> NoReturn:
     """Print an error and leave."""
-    click.echo(f"Error: {message}", err=True)
+    to_stderr(f"Error: {message}")
     sys.exit(code)
 
 
@@ -61,5 +62,5 @@ def main(debug: bool) -> None:
 
 
 def to_stderr(text: str) -> None:
-    """Print a line that is no result."""
-    click.echo(text, err=True)
+    """Print a line that is no result; what would steer the terminal, which a study file or a table may hold, is spelt out."""
+    click.echo(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text), err=True)

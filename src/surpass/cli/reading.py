@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surpass.cli.options import finished_store_option, json_option, output_options, store_option
+from surpass.cli.options import Finite, finished_store_option, json_option, output_options, store_option
 from surpass.cli.program import FAILED_STAGE, fail
-from surpass.cli.studies import write_report
+from surpass.cli.studies import tell_failed, write_report
 
 if TYPE_CHECKING:
     from surpass.online import Checked
@@ -30,6 +30,7 @@ def report(out: Path, store: str | None, as_json: bool, quiet: bool) -> None:
 
     made, outcomes, root = recall(out, store)
     write_report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
+    tell_failed(made, outcomes)
     tell_gone("report", outcomes, root)
 
 
@@ -70,7 +71,7 @@ def tell_gone(what: str, outcomes: list[Outcome], store: Store) -> None:
     from surpass.folder import GONE
 
     if gone := sum(outcome.error == GONE for outcome in outcomes):
-        text = f"the {what} lacks {gone} of {len(outcomes)} stages, which store '{store.root}' does not hold whole"
+        text = f"the {what} lacks {gone} of {len(outcomes)} stages, which store '{store.address}' does not hold whole"
         fail(f"{text}. Run the study again, or give its store with --store.", FAILED_STAGE)
 
 
@@ -79,7 +80,7 @@ def tell_gone(what: str, outcomes: list[Outcome], store: Store) -> None:
 @click.option("--online", is_flag=True, help="Compare TASKs (by default all) with their data sets on the hub instead.")
 @click.option(
     "--precision",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Finite(0, 1, min_open=True, max_open=True),
     help="Half the width of an accuracy's 95 % interval that a STUDY's tests should allow, such as 0.02.",
 )
 @finished_store_option

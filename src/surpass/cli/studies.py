@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from surpass.cli.options import output_options, run_options, store_option
+from surpass.cli.options import Finite, output_options, run_options, store_option
 from surpass.cli.program import FAILED_STAGE, to_stderr
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def demo(dry_run: bool, **options: Any) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would run.")
 @run_options
 def run(study: str, dry_run: bool, **options: Any) -> None:
-    """Run STUDY (a YAML file, or recipe.py:function) and write its report."""
+    """Run STUDY (a YAML file, recipe.py:function, or a preset of surpass ls presets) and write its report."""
     _run(study, dry_run=dry_run, **options)
 
 
@@ -98,13 +98,18 @@ def _lead(
     found = write_report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
     if trackers:
         trackers.finish(found)
+    if tell_failed(made, outcomes):
+        sys.exit(FAILED_STAGE)
+
+
+def tell_failed(plan: Plan, outcomes: list[Outcome]) -> int:
+    """Name the stages that failed, with the reason; return how many."""
+    from surpass.study import describe
+
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     for outcome in failed:
-        from surpass.study import describe
-
-        click.echo(f"Failed: {describe(made.nodes[outcome.key].spec)}: {outcome.error}", err=True)
-    if failed:
-        sys.exit(FAILED_STAGE)
+        to_stderr(f"Failed: {describe(plan.nodes[outcome.key].spec)}: {outcome.error}")
+    return len(failed)
 
 
 def _trackers(names: tuple[str, ...], study: Study, store: Store, out: Path) -> Trackers | None:
@@ -174,11 +179,9 @@ def _diagnosed(found: Results, out: Path) -> Results:
 
 @click.command()
 @click.argument("study")
-@click.option("--price", type=click.FloatRange(min=0), help="Of an hour of a worker: say what the study will cost.")
+@click.option("--price", type=Finite(min=0), help="Of an hour of a worker: say what the study will cost.")
 @click.option("--workers", type=click.IntRange(min=1), help="Say how long the study takes with so many workers.")
-@click.option(
-    "--tflops", type=click.FloatRange(min=0, min_open=True), help="Rate of a worker that is not this machine."
-)
+@click.option("--tflops", type=Finite(min=0, min_open=True), help="Rate of a worker that is not this machine.")
 @store_option
 @output_options
 def plan(

@@ -60,8 +60,8 @@ def diagnose(plan: Plan, store: Store, *, progress: Progress | None = None) -> t
                 rows += [row for seeds in compared for row in _rows(measure, seeds, study.level)]
     if not rows:
         raise DataError(
-            f"study '{study.name}' has no finished cell in store '{store.root}', so there is nothing to diagnose. See what "
-            "failed or is gone with surpass report, then run it again, or give its store with --store."
+            f"study '{study.name}' has no finished cell in store '{store.address}', so there is nothing to diagnose. See "
+            "what failed or is gone with surpass report, then run it again, or give its store with --store."
         )
     tell(1.0, f"{len(rows)} numbers")
     return tuple(rows)

@@ -26,8 +26,7 @@ CPU_TRAINING_TOKENS = 1536
 # Tokens of a row up to which plain attention beat the fused one, with and without gradient.
 PLAIN_TRAINING, PLAIN_FORWARD = 256, 64
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
-# Names of the tokens that a layer sees at most, where not all, in configs.
-WINDOWS = ("sliding_window", "local_attention", "attention_chunk_size")
+WINDOWS = ("sliding_window", "local_attention", "attention_chunk_size")  # in configs: tokens that a layer sees at most
 SAME = 1e-2  # of the largest state: far above the rounding of bf16, far below a token that is seen and should not be
 
 Batch = _packing.Batch  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids

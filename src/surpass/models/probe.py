@@ -43,6 +43,7 @@ class Probe(Model):
         pool: the last real token, the mean over real tokens, or both side by side.
         max_length: tokens per text; longer texts are truncated and counted.
         precision: of the backbone; "auto" is settled by `resolve`.
+        quantization: "8bit" or "4bit" loads the backbone so, by bitsandbytes; none as its files are.
         solver: "exact", or "adam" for methods with their own loss.
         l2: penalty on the weights of standardized features; 0.3 had the best held-out log loss among 0.003 to 3 on
             training rows of movie-reviews (LOG.md).

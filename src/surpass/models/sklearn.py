@@ -29,7 +29,13 @@ from surpass.spec import option
 DEFAULT = "sklearn.linear_model.LogisticRegression"
 OF_TEXTS = ("tfidf", "chars", "descriptors", "morgan")
 OF_MOLECULES = ("descriptors", "morgan")
-LIBRARIES = ("sklearn", "xgboost", "lightgbm", "catboost", "imblearn")
+LIBRARIES = {
+    "sklearn": "scikit-learn",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "catboost": "catboost",
+    "imblearn": "imbalanced-learn",
+}
 """Packages whose classes a study file may name: it must not run just anything that is installed."""
 
 
@@ -93,7 +99,10 @@ class Sklearn(Model):
             if hasattr(estimator, "_validate_params"):  # scikit-learn looks at values only once it fits
                 estimator._validate_params()
         except (ImportError, AttributeError, ValueError, TypeError) as error:
-            return f"model 'sklearn': estimator={self.estimator!r} with {dict(self.params)}: {error}."
+            said, remedy = str(error).rstrip("."), "Mend the name or its params"
+            if isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES:
+                remedy = f"Install it: pip install {LIBRARIES[error.name]}"
+            return f"model 'sklearn': estimator={self.estimator!r} with {dict(self.params)}: {said}. {remedy}."
         if "sample_weight" not in inspect.signature(self._class().fit).parameters:
             return (
                 f"model 'sklearn': {self.estimator}.fit takes no sample_weight, which soft labels need. "
