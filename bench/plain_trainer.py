@@ -101,6 +101,7 @@ def fit(
 
 def probabilities(trainer: Trainer, rows: Rows) -> np.ndarray:
     """Return the probabilities (n, 2) of rows."""
+    trainer.compute_metrics = None  # which knows the test rows alone
     logits = trainer.predict(rows).predictions
     return torch.softmax(torch.tensor(np.asarray(logits)).float(), dim=-1).numpy()
 

@@ -1,6 +1,6 @@
 """How much faster is a study than the same study as a plain script on `transformers.Trainer`, and are the scores the same?
 
-    python bench/same_study.py [--rows 64] [--test 48] [--epochs 2] [--turns 2]
+    python bench/same_study.py [--rows 32] [--test 32] [--epochs 2] [--turns 2]
 
 Film review snippets, SmolLM2-135M: supervisor, ceiling and the students `soft` and `logconf`, all with LoRA on all layers;
 the same rows, epochs, batch size and learning rate, both on one core and one thread, both reading the test set after every
@@ -84,7 +84,7 @@ def plain(parts: dict[str, tuple[Any, np.ndarray]], epochs: int, scores: dict[st
         scores.setdefault(name, []).append(score)
 
 
-def claims(rows: int = 64, test: int = 48, epochs: int = 2, turns: int = 2) -> list[Claim]:
+def claims(rows: int = 32, test: int = 32, epochs: int = 2, turns: int = 2) -> list[Claim]:
     """Return the claims of this part; cases are run in turns without a first unmeasured one, which would cost a turn."""
     import plain_trainer  # noqa: F401  # imports of either side are not what is measured
 
@@ -116,7 +116,7 @@ def claims(rows: int = 64, test: int = 48, epochs: int = 2, turns: int = 2) -> l
 def main() -> None:
     """Print the claims."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"rows": 64, "test": 48, "epochs": 2, "turns": 2}.items():
+    for name, default in {"rows": 32, "test": 32, "epochs": 2, "turns": 2}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     for claim in claims(**vars(parser.parse_args())):
         print(f"{claim.name}: {claim.middle:.2f} {claim.unit} ({min(claim.values):.2f} to {max(claim.values):.2f})")

@@ -1,6 +1,6 @@
 """The table of the README from a result of `surpass bench`.
 
-python docs/bench_table.py bench/results/DATE.json
+python docs/bench_table.py bench/results/DATE.json [...]
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ def number(value: float, unit: str) -> str:
 
 def main() -> None:
     """Print the table."""
-    facts = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    found = [json.loads(Path(file).read_text(encoding="utf-8")) for file in sys.argv[1:]]
+    facts, claims = found[0], [claim for one in found for claim in one["claims"]]
     machine = facts["machine"]
     where = f"{machine['processor']}, {machine['cores']} cores, torch {machine['versions']['torch']}"
     lines = [f"{facts['date']}, {where}:\n", "| claim | measured | turns | promised | |", "|:--|--:|:--|:--|:--|"]
-    for claim in map(Claim.of_json, facts["claims"]):
+    for claim in map(Claim.of_json, claims):
         spread = f"{number(min(claim.values), claim.unit)} to {number(max(claim.values), claim.unit)}"
         word = "at least" if claim.sense == "least" else "at most"
         kept = "" if claim.holds else "**not held**"
