@@ -9,12 +9,11 @@ on one thread, in turns; a line per turn, then the median of seconds and of the 
 from __future__ import annotations
 
 import argparse
-import time
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from surpass.benching import Claim, in_turns, ratios
+from surpass.benching import Claim, in_turns, processor_seconds, ratios
 from surpass.stats import Run, compare
 
 PLAIN = 200
@@ -43,20 +42,13 @@ def plain(runs: list[Run]) -> None:
         _ = (student - floor) / (ceiling - floor)
 
 
-def seconds(work: object, *given: object, **options: object) -> float:
-    """Return the processor time of a call."""
-    start = time.process_time()
-    work(*given, **options)  # type: ignore[operator]
-    return time.process_time() - start
-
-
 def claims(turns: int = 3) -> list[Claim]:
     """Return the claims of this part."""
     runs = made_up(5, 10_000)
     found = in_turns(
         {
-            "surpass": lambda: seconds(compare, "accuracy", runs, resamples=10_000),
-            "plain bootstrap": lambda: seconds(plain, runs) * 10_000 / PLAIN,
+            "surpass": lambda: processor_seconds(lambda: compare("accuracy", runs, resamples=10_000)),
+            "plain bootstrap": lambda: processor_seconds(lambda: plain(runs)) * 10_000 / PLAIN,
         },
         turns,
     )
@@ -75,8 +67,8 @@ def main() -> None:
     with threadpool_limits(1):
         compare("accuracy", runs, resamples=100)
         for turn in range(given.repeats):
-            ours = seconds(compare, "accuracy", runs, resamples=given.resamples)
-            theirs = seconds(plain, runs) * given.resamples / PLAIN
+            ours = processor_seconds(lambda: compare("accuracy", runs, resamples=given.resamples))
+            theirs = processor_seconds(lambda: plain(runs)) * given.resamples / PLAIN
             turns.append((ours, theirs / ours))
             print(f"turn {turn + 1}: {ours:.2f} s, plain bootstrap {theirs:.1f} s, {theirs / ours:.0f} times")
     times, ratios = np.array(turns).T

@@ -12,7 +12,6 @@ smollm2-135m`.
 
 from __future__ import annotations
 
-import argparse
 import copy
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +21,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from surpass.artifacts import Targets
-from surpass.benching import Claim, in_turns, processor_seconds, ratios
+from surpass.benching import Claim, in_turns, processor_seconds, ratios, script
 from surpass.methods.soft import Soft
 from surpass.models import _backbone, _classifier, _precision, _trainer
 from surpass.models._steps import Goal
@@ -155,17 +154,6 @@ def _claim(name: str, ours: tuple[float, ...], bare: tuple[float, ...], bound: f
     return Claim(text, "share", ratios(ours, bare), bound, cases=cases, note=_precision.resolve("auto"))
 
 
-def main() -> None:
-    """Print the claims."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"snippets": 160, "long": 40, "turns": 2}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    torch.set_num_threads(1)
-    for claim in claims(**vars(parser.parse_args())):
-        print(f"{claim.name}: {claim.middle:.2f} ({min(claim.values):.2f} to {max(claim.values):.2f})")
-        for name, values in claim.cases.items():
-            print(f"  {name}: {', '.join(f'{value:.0f}' for value in values)}")
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    script(claims, __doc__)

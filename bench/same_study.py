@@ -10,13 +10,12 @@ turns, the study with an empty store each time. Needs `surpass assets fetch vade
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from typing import Any
 
 import numpy as np
 
-from surpass.benching import Claim, in_turns, processor_seconds, ratios
+from surpass.benching import Claim, in_turns, processor_seconds, ratios, script
 from surpass.models import _precision
 
 MODEL = {"model": "hf", "backbone": "package:smollm2-135m", "tune": "lora", "pool": "last"}
@@ -113,17 +112,5 @@ def claims(rows: int = 32, test: int = 32, epochs: int = 2, turns: int = 2) -> l
     ]
 
 
-def main() -> None:
-    """Print the claims."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"rows": 32, "test": 32, "epochs": 2, "turns": 2}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    for claim in claims(**vars(parser.parse_args())):
-        print(f"{claim.name}: {claim.middle:.2f} {claim.unit} ({min(claim.values):.2f} to {max(claim.values):.2f})")
-        for name, values in claim.cases.items():
-            print(f"  {name}: {', '.join(f'{value:.1f}' for value in values)}")
-        print(f"  {claim.note}")
-
-
 if __name__ == "__main__":
-    main()
+    script(claims, __doc__)

@@ -7,12 +7,11 @@ New processes in turns, seconds on the clock.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
 
-from surpass.benching import Claim, in_turns
+from surpass.benching import Claim, in_turns, script
 
 COMMANDS = {
     "surpass --help": ["-m", "surpass", "--help"],
@@ -38,13 +37,5 @@ def claims(turns: int = 7) -> list[Claim]:
     ]
 
 
-def main() -> None:
-    """Print the claims."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=7)
-    for claim in claims(parser.parse_args().turns):
-        print(f"{claim.name}: {claim.middle:.3f} s ({min(claim.values):.3f} to {max(claim.values):.3f})")
-
-
 if __name__ == "__main__":
-    main()
+    script(claims, __doc__)

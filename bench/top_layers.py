@@ -9,12 +9,10 @@ smollm2-135m`.
 
 from __future__ import annotations
 
-import argparse
-
 import limits
 import torch
 
-from surpass.benching import Claim, in_turns, ratios
+from surpass.benching import Claim, in_turns, ratios, script
 
 
 def claims(rows: int = 128, turns: int = 2) -> list[Claim]:
@@ -31,17 +29,6 @@ def claims(rows: int = 128, turns: int = 2) -> list[Claim]:
     return [Claim("LoRA on the top quarter, lower layers kept, over all layers", "times", times, 3.0, cases=named)]
 
 
-def main() -> None:
-    """Print the claims."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"rows": 128, "turns": 2}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    torch.set_num_threads(1)
-    for claim in claims(**vars(parser.parse_args())):
-        print(f"{claim.name}: {claim.middle:.2f} times ({min(claim.values):.2f} to {max(claim.values):.2f})")
-        for name, values in claim.cases.items():
-            print(f"  {name}: {', '.join(f'{value:.0f}' for value in values)}")
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    script(claims, __doc__)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from surpass import benching
 
 
 @pytest.mark.slow
 def test_the_benchmark_of_studies_measures_every_step(capsys, monkeypatch):
-    path = Path(__file__).parent.parent / "bench" / "studies.py"
-    spec = importlib.util.spec_from_file_location("bench_studies", path)
-    assert spec is not None
-    assert spec.loader is not None
-    studies = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(studies)
+    studies = benching.load("studies")
     monkeypatch.setattr(studies, "CELLS", 10)
     monkeypatch.setattr(studies, "METHODS", studies.METHODS[:1])
     monkeypatch.setattr(studies, "PAIRS", studies.PAIRS[:2])

@@ -6,10 +6,12 @@ minute, so the cases of a claim run A B A B, and what counts is the ratio of nei
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import gc
 import importlib.util
+import inspect
 import json
 import os
 import platform
@@ -22,6 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from surpass import presets
 from surpass.errors import StageError
 
 ORDER = ("start", "intervals", "heads", "studies", "top_layers", "limits", "same_study")
@@ -99,9 +102,31 @@ def processor_seconds(work: Callable[[], object]) -> float:
 
 
 def folder() -> Path:
-    """Return the folder of the parts: beside the source in a checkout, inside the package when installed from a wheel."""
-    inside = Path(__file__).parent / "bench"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "bench"
+    """Return the folder of the parts."""
+    return presets.folder("bench")
+
+
+def load(part: str | Path) -> Any:
+    """Return a part, by its name or file, as a module."""
+    path = Path(part) if isinstance(part, Path) else folder() / f"{part}.py"
+    spec = importlib.util.spec_from_file_location(f"bench_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise StageError(f"'{path}' is no Python file.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def script(claims: Callable[..., list[Claim]], about: str | None) -> None:
+    """Run a part from the command line: whole numbers of `claims` are options; print what was found, case by case."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, option in inspect.signature(claims).parameters.items():
+        parser.add_argument(f"--{name}", type=int, default=option.default)
+    for claim in claims(**vars(parser.parse_args())):
+        low, high = min(claim.values), max(claim.values)
+        sys.stdout.write(f"{claim.name}: {claim.middle:.3g} {claim.unit} ({low:.3g} to {high:.3g}) {claim.note}\n")
+        for name, values in claim.cases.items():
+            sys.stdout.write(f"  {name}: {', '.join(f'{value:.4g}' for value in values)}\n")
 
 
 def measured(part: str) -> list[Claim]:
@@ -131,13 +156,8 @@ def _serve(file: str) -> None:
     sys.path[:] = [place for place in sys.path if Path(place) != path.parent] + [str(path.parent)]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    spec = importlib.util.spec_from_file_location(f"bench_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise StageError(f"'{file}' is no Python file.")
-    module = importlib.util.module_from_spec(spec)
     with contextlib.redirect_stdout(sys.stderr):
-        spec.loader.exec_module(module)
-        found = [claim.as_json() for claim in module.claims()]
+        found = [claim.as_json() for claim in load(path).claims()]
     sys.stdout.write(json.dumps(found) + "\n")
 
 

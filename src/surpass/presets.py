@@ -7,10 +7,10 @@ from pathlib import Path
 from surpass.errors import UnknownNameError
 
 
-def folder() -> Path:
-    """Return the folder of recipes."""
-    inside = Path(__file__).parent / "recipes"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "recipes"
+def folder(name: str = "recipes") -> Path:
+    """Return the folder of recipes, or another one that travels with the package in the same way."""
+    inside = Path(__file__).parent / name
+    return inside if inside.is_dir() else Path(__file__).parents[2] / name
 
 
 def names() -> list[str]:
