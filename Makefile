@@ -19,6 +19,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $$(grep '^torch==' constraints.txt)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@PATH="$$PATH:/usr/games" command -v stockfish >/dev/null || echo "stockfish is not installed; for chess: apt-get install stockfish"
 	touch $@
 
 demo: env  ## a real weak-to-strong study, and a report in out/demo

@@ -165,7 +165,10 @@ class OfTwo(Method):
     ("changes", "message"),
     [
         ({"methods": (LogConf(),)}, r"pair 1, method 'logconf' needs gradient training .* method soft or hard"),
-        ({"tasks": (Vectors(),)}, "cannot serve task '.*Vectors', which is regression; it can do classification"),
+        (
+            {"tasks": (Vectors(),)},
+            "cannot serve task '.*Vectors', which is regression; as it is set it does classification",
+        ),
         ({"tasks": (Vectors(),)}, "cannot read task '.*Vectors', whose input is vector; as it is set it reads text"),
         ({"tasks": (Toy(rows=400), Toy(rows=400))}, r"task 'toy\(rows=400\)' stands twice in tasks"),
         (

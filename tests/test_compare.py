@@ -28,6 +28,7 @@ from surpass.report.compare.words import signed
 from surpass.report.markdown import markdown
 from surpass.report.page import page
 from surpass.versus import Versus
+from surpass.work import Outcome
 
 STUDY = """
 name: duel
@@ -288,3 +289,9 @@ def test_stages_that_the_store_lost_give_exit_code_1_and_are_shown(finished: Pat
     assert "1 of 2 comparisons lacks seeds" in " ".join(done.stdout.split())
     records = list(csv.DictReader((copy / "out/duel/compare.csv").open()))
     assert sorted(record["seeds_lacking"] for record in records) == ["0", "1"]
+    about = json.loads((copy / "out/duel/study.json").read_text())
+    lost = Outcome(row["key"], "failed", 0.0, "the loss is nan")
+    (copy / "out/duel/study.json").write_text(json.dumps({**about, "ended": [lost._asdict()]}))
+    done = surpass("compare", "out/duel", cwd=copy, check=1)
+    assert "the loss is nan" in done.stderr
+    assert "the comparison lacks" not in done.stderr

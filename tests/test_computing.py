@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from surpass.artifacts import Predictions, Splits, Targets
-from surpass.computing import Job, compute, joined, parts_of, told
+from surpass.computing import compute, joined
 from surpass.errors import IncompatibleError, SpecError, StageError
+from surpass.fits import Job, parts_of, told
 from surpass.labels.base import LabelSource, gold_values
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.gold import Gold

@@ -19,7 +19,7 @@ from surpass.studyfile import ROUTE_WORDS, read
 
 @pytest.mark.parametrize("family", REGISTRIES)
 def test_every_plugin_is_listed_with_its_first_line(family):
-    rows = {row["name"]: row for row in listing(f"{family}s")}
+    rows = {row["name"]: row for row in listing(REGISTRIES[family].plural)}
     assert sorted(rows) == REGISTRIES[family].names()
     for name, row in rows.items():
         assert row["summary"] == (REGISTRIES[family].get(name).__doc__ or "").strip().partition("\n")[0]
@@ -47,7 +47,7 @@ def test_a_plugin_is_told_with_its_options_and_defaults():
 def test_every_option_is_explained(family):
     """In the attributes of the class, or in backticks in the text about it."""
     for name in REGISTRIES[family].names():
-        told = about(f"{family}s", name)
+        told = about(REGISTRIES[family].plural, name)
         text = told["text"].partition("Options and defaults:")[0]
         named = {*re.findall(r"`(\w+)`", text)}
         for line in re.findall(r"^ *(\w+(?:, \w+)*): ", text, re.MULTILINE):

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from sklearn import metrics as sk
 
 from surpass.errors import DataError, UnknownNameError
-from surpass.metrics import METRICS, agreement, checked_predictions, for_kind, hard, metric
+from surpass.metrics import JUDGED, METRICS, agreement, checked_predictions, for_kind, hard, metric
 
 LABELS = np.array([1, 0, 1, 0])
 PROBS = np.array([0.9, 0.4, 0.3, 0.4])  # probability of class 1
@@ -150,7 +150,7 @@ def test_weights_are_repeats_with_many_classes():
 
 def test_metrics_of_means_have_row_scores_and_the_others_do_not():
     means = [name for name, one in METRICS.items() if one.decomposes]
-    assert means == ["accuracy", "log_loss", "brier", "mse"]
+    assert means == ["accuracy", "log_loss", "brier", "mse", *JUDGED]
     rows = metric("log_loss").per_row(*metric("log_loss").checked(LABELS, PROBS))
     assert rows.mean() == pytest.approx(value("log_loss", LABELS, PROBS))
 
@@ -159,8 +159,9 @@ def test_metrics_of_a_kind_come_in_order():
     assert for_kind("classification") == ("accuracy", "auroc", "log_loss", "brier", "ece")
     assert for_kind("regression") == ("mse", "r2", "rank_correlation")
     assert for_kind("preference") == ("accuracy", "log_loss")
+    assert for_kind("generation") == JUDGED
     better = {name for name, one in METRICS.items() if one.higher_is_better}
-    assert better == {"accuracy", "auroc", "r2", "rank_correlation"}
+    assert better == {"accuracy", "auroc", "r2", "rank_correlation", *JUDGED}
 
 
 def test_log_loss_of_a_certain_error_is_finite():

@@ -11,11 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from surpass.cli import main
 from surpass.errors import DataError, SpecError, StoreError, StudyError
 from surpass.feasibility import problems_of
 from surpass.folder import check_writable, recall
 from surpass.inspection import manifest
+from surpass.runner import plan
 from surpass.store import MARKER, Store
 from surpass.studyfile import parse, read
 
@@ -77,6 +80,72 @@ def test_a_name_that_is_no_folder_name_is_refused(name, tmp_path):
 @pytest.mark.parametrize("name", ["first", "Größe 2.1", "a_b-c", "x" * 100])
 def test_ordinary_names_are_taken(name, small_study):
     assert small_study(name=name).name == name
+
+
+@pytest.mark.parametrize(
+    ("place", "word", "lacking"),
+    [
+        ("strong: sklearn", "strong: {model: surpass.models.base:Model}", "fit or fit_all"),
+        ("weak: {model: sklearn, ngrams: 1}", "weak: {label: surpass.labels.base:LabelSource}", "compute"),
+        ("task: toy, rows: 400", "task: surpass.tasks.base:Task", "source or sources, and example, expand or draw"),
+    ],
+)
+def test_a_base_class_is_no_plug_in(place, word, lacking, tmp_path):
+    text = said_of(STUDY.replace(place, word), tmp_path)
+    assert text.startswith("1 problem")
+    assert f"has no {lacking} of its own" in text
+
+
+@pytest.mark.parametrize(
+    ("strong", "said"),
+    [
+        (
+            "estimator: sklearn.cluster.KMeans",
+            "sklearn.cluster.KMeans learns from no labels: it is neither a classifier",
+        ),
+        ("estimator: sklearn.svm.SVC", "sklearn.svm.SVC with {} gives classes without probabilities"),
+        (
+            "params: [C]",
+            "params=['C'], but allowed is a mapping such as {name: value}, each value text or a whole number",
+        ),
+    ],
+)
+def test_a_wrong_estimator_is_one_problem_that_says_what_it_is(strong, said, tmp_path):
+    study = STUDY.replace("strong: sklearn", f"strong: {{model: sklearn, {strong}}}")
+    (tmp_path / "s.yaml").write_text(study, encoding="utf-8")
+    with pytest.raises(StudyError) as caught:
+        plan(read(tmp_path / "s.yaml"), Store(tmp_path), read_rows=False)
+    assert str(caught.value).startswith("1 problem")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("name: first", "but it names a folder"), ("task: toy", "toy, train-choices"), ("strong: sklearn", "Known: ")],
+)
+def test_what_is_long_leaves_room_for_what_to_do(place, said, here):
+    before = place.partition(" ")[0]
+    (here / "long.yaml").write_text(STUDY.replace(place, f"{before} {'x' * 100_000}"), encoding="utf-8")
+    done = CliRunner().invoke(main, ["plan", str(here / "long.yaml")])
+    assert done.exit_code == 2
+    assert "[...]" in done.output
+    assert said in done.output
+    assert len(done.output) < 3000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("plan", "{long}.yaml"), ("report", "{long}"), ("plan", "labels.yaml"), ("run", "study.yaml", "--out", "{long}")],
+)
+def test_a_path_that_no_file_can_have_is_told_in_words(words, here, monkeypatch):
+    monkeypatch.chdir(here)
+    long = "x" * 5000
+    (here / "labels.yaml").write_text(
+        STUDY.replace("{model: sklearn, ngrams: 1}", f"{{label: file, path: {long}}}"), encoding="utf-8"
+    )
+    done = CliRunner().invoke(main, [word.format(long=long) for word in words])
+    assert done.exit_code == 2
+    assert "too long" in done.output
 
 
 def test_a_field_that_stands_twice_is_refused(tmp_path):
@@ -155,6 +224,32 @@ def test_a_store_is_only_made_where_something_is_to_be_kept(finished):
     text = surpass("show", "abc", "--store", "nowhere", cwd=finished, code=2).stderr
     assert "there is no store at" in text
     assert not (finished / "nowhere").exists()
+
+
+def test_a_plan_makes_no_store_and_says_that_there_is_none(here):
+    for place in (f"{here}/typo", f"file://{here}/typo"):
+        for words in (("plan",), ("run", "--dry-run")):
+            done = CliRunner().invoke(main, [*words, str(here / "study.yaml"), "--store", place])
+            assert f"7 stages: 0 cached (there is no store at '{place}' yet), 7 to run" in done.output
+    assert [path.name for path in here.iterdir()] == ["study.yaml"]
+    (here / "full").mkdir()
+    (here / "full/diary.txt").touch()
+    with pytest.raises(StoreError, match="is not a surpass store"):
+        Store.look(here / "full")
+
+
+def test_an_address_that_an_output_folder_names_is_not_opened(finished):
+    place = f"file://{finished}/out/store"
+    path = finished / "out/first/study.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "store": place}))
+    text = surpass("report", "out/first", cwd=finished, code=2).stderr
+    assert f"'out/first' names its store by an address, '{place}'" in text
+    assert f"Give it yourself, if you trust it: --store {place}" in text
+
+
+def test_the_report_of_a_killed_run_says_how_to_go_on(here):
+    with pytest.raises(DataError, match=r"A run that was killed has none: give its command again"):
+        recall(here / "out/first")
 
 
 def test_a_moved_output_folder_keeps_its_report(finished):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surpass.methods.logconf import LogConf
-from surpass.models import _attention, _backbone, _classifier, _norms, _packing
+from surpass.models import _attention, _backbone, _classifier, _norms, _packing, _probing
 from surpass.runtime import Runtime
 
 ANY = 1 << 30
@@ -109,7 +109,7 @@ def test_packing_changes_a_training_by_rounding_alone(tune, tmp_path, monkeypatc
     reference = tiny.save_llama(tmp_path)
     work, model = tiny.work(40, method=LogConf()), tiny.hf(reference, precision="fp32", **tune)
     packed = model.fit(work, Runtime())
-    monkeypatch.setattr(_backbone, "_packs", lambda *given: 0)
+    monkeypatch.setattr(_probing, "_packs", lambda *given: 0)
     padded = model.fit(work, Runtime())
     assert packed.watched == pytest.approx(padded.watched, abs=1e-4)
 
@@ -128,7 +128,7 @@ def wrapped(model, **changes):
     key = ("path:none", "", "fp32", "cpu")
     found = _backbone.Backbone("path:none", key, model, None, model.layers, 2, 32, torch.device("cpu"))
     config.use_cache = False
-    _backbone._observe(found)
+    _probing.observe(found)
     return dataclasses.replace(found, **changes)
 
 

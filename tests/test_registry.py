@@ -19,7 +19,7 @@ def test_names_import_no_plugin_and_nothing_heavy(python):
 import json, sys
 from surpass.registry import REGISTRIES
 names = {{family: each.names() for family, each in REGISTRIES.items()}}
-plugins = [f"surpass.{{family}}s.{{name.replace('-', '_')}}" for family in names for name in names[family]]
+plugins = [f"{{REGISTRIES[family].package}}.{{name.replace('-', '_')}}" for family in names for name in names[family]]
 print(json.dumps([names, [m for m in {HEAVY!r} if m in sys.modules], [m for m in plugins if m in sys.modules]]))
 """
     names, heavy, plugins = json.loads(python(code))

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surpass.errors import SpecError
+from surpass.inspection import difference
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.gold import Gold
 from surpass.methods.hard import Hard
@@ -21,7 +22,7 @@ from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
 from surpass.runner import graph
-from surpass.spec import Spec, decode, describe_type, difference, encode, key, name_of, option
+from surpass.spec import Spec, decode, describe_type, encode, key, name_of, option
 from surpass.splits import Data
 from surpass.stages import Fit, Label
 from surpass.study import Pair, Study
@@ -161,7 +162,7 @@ def test_whole_numbers_become_floats_inside_tuples_too():
     [
         (lambda: LogConf(strength=math.nan), r"method 'logconf': strength=nan, but a finite number is needed\."),
         (lambda: LogConf(strength=math.inf), "strength=inf, but a finite number is needed"),
-        (lambda: Sklearn(params=(("C", math.nan),)), r"params=\(\('C', nan\),\), but a finite number is needed"),
+        (lambda: Sklearn(params=(("C", math.nan),)), r"params=\[\('C', nan\)\], but a finite number is needed"),
         (lambda: LogConf(strength="high"), "strength='high', but allowed is a number"),
         (lambda: LogConf(strength=True), "strength=True, but allowed is a number"),
         (lambda: LogConf(strength=1.5), r"strength=1\.5, but at most 1 is allowed"),
@@ -172,7 +173,7 @@ def test_whole_numbers_become_floats_inside_tuples_too():
         (lambda: Data(task=Toy(), train_share=0), r"data: train_share=0\.0, but it must be above 0"),
         (lambda: Data(task=Soft()), "task=Soft.*, but allowed is a task, as a mapping such as"),
         (lambda: Data(task=Toy(), balance=1), "balance=1, but allowed is true or false"),
-        (lambda: Shapes(counts=("a",)), r"shapes: counts=\('a',\), but allowed is a list of a whole number"),
+        (lambda: Shapes(counts=("a",)), r"shapes: counts=\['a'\], but allowed is a list of a whole number"),
         (lambda: Shapes(fixed=("a", 1.0, 2.0)), "fixed=.*, but allowed is a list"),
         (lambda: Ensemble(members=(Gold(),)), "members has 1 entries; two or more are needed"),
         (lambda: Pair(weak=Soft(), strong=Sklearn()), "weak is a method/soft; a model or a label source is needed"),
@@ -185,7 +186,7 @@ def test_wrong_values_are_refused_with_what_is_allowed(make, message):
 
 
 def test_every_wrong_value_of_a_spec_is_named_at_once():
-    with pytest.raises(SpecError, match=r"ngrams=9, but at most 5 is allowed; params='x', but allowed is a list"):
+    with pytest.raises(SpecError, match=r"ngrams=9, but at most 5 is allowed; params='x', but allowed is a mapping"):
         Sklearn(ngrams=9, params="x")  # type: ignore[arg-type]  # wrong on purpose
 
 

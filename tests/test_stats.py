@@ -89,7 +89,7 @@ def test_draws_equal_the_textbook_loop_over_repeated_rows():
             tops = [np.column_stack([metric.per_row(*pair) for pair in pairs]) for pairs in sets]
             draws = ratio_draws(tops, [np.ones((len(t), 1)) for t in tops], index, groups=groups, resamples=20, seed=7)
         else:
-            draws = score_draws(metric, sets, index, groups=groups, resamples=20, seed=7)
+            _, draws = score_draws(metric, sets, index, groups=groups, resamples=20, seed=7)
         for r, s, q in itertools.product(range(20), range(2), range(3)):
             rows = np.repeat(np.arange(len(index[s])), weights[r][index[s]].astype(int))
             labels, predictions = sets[s][q]

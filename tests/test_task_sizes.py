@@ -10,7 +10,7 @@ from surpass.tasks.base import Task
 
 FEW = {"n_weak": 2, "n_transfer": 2, "n_val": 0, "n_test": 2, "balance": False}
 MADE = [task() for task in map(TASKS.get, TASKS.names()) if task.__name__ != "File"]
-HERE = [task for task in MADE if task.source().where != "hub" and not task.endless]
+HERE = [task for task in MADE if not (task.sources() or task.endless or task.source().where == "hub")]
 
 
 @pytest.mark.parametrize("task", HERE, ids=lambda task: task.label())

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from surpass.analyses_misfit import misfit_rows, selections
+from surpass.artifacts import UNCLASSED
 from surpass.diagnostics import calibration, can_drop, climb, closed, drops, error_shares
 from surpass.metrics import for_kind
 from surpass.models.base import Model
@@ -65,7 +66,7 @@ def analyse(
     shifts, misfits = list[ShiftRow](), list[MisfitRow]()
     scores = {(*_subject(row), row.split, row.metric, row.stopping): row for row in rows}
     for group in groups:  # one by one: each reads the same runs, which are made once
-        if group[0].splits.target != "regression":
+        if group[0].splits.target not in UNCLASSED:
             errors += _errors(study, group)
             calibrations += _calibration(study, group, scores)
         shifts += _shifts(study, group)
@@ -137,7 +138,7 @@ def _ladders(
         rungs = tuple(_rung(study, member, metric, scores, shares) for member in members)
         target = members[0][0].splits.target
         shared = shared_runs([members[0], members[-1]], study.stopping)
-        step = climb(*shared, metric=metric, classes=target != "regression", level=study.level) if shared else None
+        step = climb(*shared, metric=metric, classes=target not in UNCLASSED, level=study.level) if shared else None
         yield LadderRow(task, weak, family, method, metric, sized, rungs, *(step or (None, None, None, None)))
 
 

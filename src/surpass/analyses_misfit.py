@@ -23,6 +23,8 @@ def misfit_rows(study: Study, group: Seeds) -> Iterator[MisfitRow]:
     if group[0].cell.route.reprobe:
         return  # fitted on ground truth once more: neither its misfit nor its gain is weak labels' doing
     told, losses = names(group[0].cell), losses_for(group[0].splits.target)
+    if not losses:
+        return
     for split in scored_splits(group[0]):
         runs = [run_of(one, split, study.stopping) for one in group]
         for found in misfits(runs, losses, level=study.level):
@@ -65,10 +67,11 @@ def selections(study: Study, groups: Sequence[Seeds]) -> Iterator[SelectionRow]:
         if not group[0].cell.route.reprobe:
             found.setdefault((told["task"], told["strong"], told["method"]), []).append(group)
     for place, members in found.items():
-        shared = shared_runs(members, study.stopping) if len(members) > 1 else []
+        losses = losses_for(members[0][0].splits.target)
+        shared = shared_runs(members, study.stopping) if losses and len(members) > 1 else []
         if not shared:
             continue
-        loss = losses_for(members[0][0].splits.target)[0]
+        loss = losses[0]
         chosen = select(shared, loss=loss, level=study.level)
         rows = min(len(np.asarray(run.labels)) for run in shared[0])
         weak = tuple(names(member[0].cell)["weak"] for member in members)

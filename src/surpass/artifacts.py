@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,67 +11,54 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from surpass.columns import (
+    Array,
+    Facts,
+    Inputs,
+    Texts,
+    Values,
+    Written,
+    candidates,
+    positions,
+    read_arrays,
+    read_json,
+    take,
+    write_arrays,
+    write_json,
+    written,
+)
+from surpass.documents import Documents
 from surpass.errors import AlignmentError, DataError
+from surpass.pretrained import Pretrained
+from surpass.vectors import FeatureTable, Parameters
 
-Array = NDArray[Any]
-Values = NDArray[np.float64]
-Texts = tuple[str, ...]
-Inputs = Texts | tuple[Texts, ...] | Array
-"""Inputs of n rows: n texts, n pairs of texts, or an array whose first axis is the row (vectors, images)."""
+__all__ = [
+    "UNCLASSED",
+    "Array",
+    "Artifact",
+    "Facts",
+    "FeatureTable",
+    "Inputs",
+    "Parameters",
+    "Predictions",
+    "Rows",
+    "Splits",
+    "Targets",
+    "Texts",
+    "Values",
+    "Written",
+    "candidates",
+    "positions",
+    "take",
+]
 
-Facts = Mapping[str, float | int | str]
-
-
-def take(inputs: Inputs, rows: Array) -> Inputs:
-    """Return the given rows (positions) of the inputs, in that order."""
-    if isinstance(inputs, np.ndarray):
-        return inputs[rows]
-    return tuple(inputs[i] for i in rows)
-
-
-def candidates(inputs: Inputs) -> tuple[Inputs, Inputs]:
-    """Return the first and the second candidates of pairs: n pairs of texts, or an array (n, 2, ...)."""
-    if isinstance(inputs, np.ndarray):
-        return inputs[:, 0], inputs[:, 1]
-    return tuple(str(pair[0]) for pair in inputs), tuple(str(pair[1]) for pair in inputs)
-
-
-def positions(ids: Sequence[str], wanted: Sequence[str], *, what: str) -> NDArray[np.int64]:
-    """Return where each wanted id stands in `ids`; AlignmentError names the first that is missing."""
-    if len(wanted) and wanted[0] in ids:  # rows of a split mostly stand together: no need to look each of them up
-        start = ids.index(wanted[0])
-        if tuple(ids[start : start + len(wanted)]) == tuple(wanted):
-            return np.arange(start, start + len(wanted), dtype=np.int64)
-    where = {name: i for i, name in enumerate(ids)}
-    try:
-        return np.array([where[name] for name in wanted], dtype=np.int64)
-    except KeyError as error:
-        raise AlignmentError(
-            f"row id {error.args[0]!r} is asked for, but {what} with {len(where)} rows do not hold it. "
-            "Both must come from the same data spec."
-        ) from None
-
-
-def _write_arrays(folder: Path, **arrays: Array) -> None:
-    np.savez(folder / "arrays.npz", allow_pickle=False, **arrays)
-
-
-def _read_arrays(folder: Path) -> dict[str, Array]:
-    with np.load(folder / "arrays.npz", allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
-def _write_json(folder: Path, name: str, value: Any) -> None:
-    (folder / name).write_text(json.dumps(value, sort_keys=True, ensure_ascii=False), encoding="utf-8")
-
-
-def _read_json(folder: Path, name: str) -> Any:
-    return json.loads((folder / name).read_text(encoding="utf-8"))
+UNCLASSED = ("regression", "generation")
+"""Kinds of label without classes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Rows of one split: ids (n,), inputs, gold labels (n,) (class index or number), groups (n,), domains (n,), votes (n,).
+    """Rows of one split: ids (n,), inputs, gold labels (n,) (class, number or text), groups (n,), domains (n,), votes (n,).
 
     A row's domain is the part of the task's distribution that it is from; empty in most tasks. Its votes are the labels that
     people, columns of a file or a calculation gave it, in the label's own terms; NaN where one gave none.
@@ -119,8 +105,8 @@ class Splits:
     Attributes:
         rows: all rows, split after split.
         split: for each row `weak`, `transfer`, `val`, `test` or `shift:NAME`.
-        target: what a label is: "classification", "regression", ...
-        classes: names of the classes, in the order of the label indices; empty for regression.
+        target: what a label is: "classification", "regression", "generation", ...
+        classes: names of the classes, in the order of the label indices; empty for numbers and texts.
         facts: counts of rows read, dropped and kept.
     """
 
@@ -143,19 +129,21 @@ class Splits:
         """Write the splits into an existing folder."""
         inputs = self.rows.inputs
         vectors = {"inputs": inputs} if isinstance(inputs, np.ndarray) else {}
-        _write_arrays(folder, labels=self.rows.labels, **vectors)
+        texts = {"labels": self.rows.labels.tolist()} if self.rows.labels.dtype == object else {}
+        write_arrays(folder, **({} if texts else {"labels": self.rows.labels}), **vectors)
         head = {"split": self.split, "target": self.target, "classes": self.classes, "facts": dict(self.facts)}
         body = {name: getattr(self.rows, name) for name in ("ids", "groups", "domains", "votes")}
-        _write_json(folder, "rows.json", head | body | ({} if vectors else {"inputs": inputs}))
+        write_json(folder, "rows.json", head | body | texts | ({} if vectors else {"inputs": inputs}))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        arrays, data = _read_arrays(folder), _read_json(folder, "rows.json")
+        arrays, data = read_arrays(folder), read_json(folder, "rows.json")
         inputs = arrays["inputs"] if "inputs" in arrays else tuple(map(_frozen, data["inputs"]))
         domains = tuple(data.get("domains", ()))  # artifacts of version 0.1 had none
         votes = tuple(map(tuple, data.get("votes", ())))
-        rows = Rows(tuple(data["ids"]), inputs, arrays["labels"], tuple(data["groups"]), domains, votes)
+        labels = arrays["labels"] if "labels" in arrays else written(data["labels"])
+        rows = Rows(tuple(data["ids"]), inputs, labels, tuple(data["groups"]), domains, votes)
         return cls(rows, tuple(data["split"]), data["target"], tuple(data["classes"]), data["facts"])
 
 
@@ -164,70 +152,16 @@ def _frozen(item: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Parameters:
-    """What an encoder learned: its arrays in their order, and facts such as the loss at the end."""
-
-    arrays: tuple[Array, ...]
-    facts: Facts
-
-    def save(self, folder: Path) -> None:
-        """Write the parameters into an existing folder."""
-        _write_arrays(folder, **{f"{i:04}": array for i, array in enumerate(self.arrays)})  # a file keeps their order
-        _write_json(folder, "facts.json", dict(self.facts))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-        return cls(tuple(_read_arrays(folder).values()), _read_json(folder, "facts.json"))
-
-
-@dataclasses.dataclass(frozen=True)
-class FeatureTable:
-    """Frozen features: `vectors` (n, d) float32 for the rows `ids`; facts such as the share of truncated rows."""
-
-    ids: tuple[str, ...]
-    vectors: NDArray[np.float32]
-    facts: Facts
-
-    def on(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        """Return the vectors of the given ids, in their order."""
-        return self.vectors[positions(self.ids, ids, what="these features")]
-
-    @staticmethod
-    def joined(tables: Sequence[FeatureTable]) -> FeatureTable:
-        """Return several tables over distinct rows as one; rates in the facts are averaged by rows."""
-        facts: dict[str, float | int | str] = {}
-        for name in sorted({name for table in tables for name in table.facts}):
-            held = [(t.facts[name], len(t.ids)) for t in tables if name in t.facts]
-            numbers = [(float(value), n) for value, n in held if not isinstance(value, str)]
-            total = sum(n for _, n in numbers)
-            facts[name] = sum(v * n for v, n in numbers) / total if total else held[0][0]
-        return FeatureTable(
-            tuple(name for table in tables for name in table.ids), np.concatenate([t.vectors for t in tables]), facts
-        )
-
-    def save(self, folder: Path) -> None:
-        """Write the table into an existing folder."""
-        _write_arrays(folder, vectors=self.vectors)
-        _write_json(folder, "rows.json", {"ids": self.ids, "facts": dict(self.facts)})
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-        data = _read_json(folder, "rows.json")
-        return cls(tuple(data["ids"]), _read_arrays(folder)["vectors"], data["facts"])
-
-
-@dataclasses.dataclass(frozen=True)
 class Targets:
     """What a model is fitted to.
 
     Attributes:
         ids: rows, n of them.
-        values: (n, C) probabilities whose rows sum to 1, or (n, k) numbers for regression.
+        values: (n, C) probabilities whose rows sum to 1, (n, k) numbers for regression, or (n, k) probabilities of texts.
         weight: (n,) non-negative, mean 1.
         gold: (n,) True where the target is ground truth.
         columns: (n, k) further numbers of each row that a method's loss reads; k is 0 for most.
+        texts: (n, k) the texts whose probabilities `values` are, for generation; None for numbers.
     """
 
     ids: tuple[str, ...]
@@ -235,6 +169,7 @@ class Targets:
     weight: Values
     gold: NDArray[np.bool_]
     columns: Values = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    texts: Written | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -246,16 +181,24 @@ class Targets:
                 f"{len(self.gold)} gold marks and columns of shape {self.columns.shape}. Give (n, C) values and n of "
                 "each of the others."
             )
+        _check_texts(self.texts, self.values)
         finite = (np.isfinite(item).all() for item in (self.values, self.weight, self.columns))
         if not (all(finite) and (self.weight >= 0).all()):
             raise DataError("targets hold values that are not finite, or negative weights. Clean the labels first.")
 
     @classmethod
-    def of(cls, ids: Sequence[str], values: Values, *, gold: bool | NDArray[np.bool_] = False) -> Self:
+    def of(
+        cls,
+        ids: Sequence[str],
+        values: Values,
+        *,
+        gold: bool | NDArray[np.bool_] = False,
+        texts: Written | None = None,
+    ) -> Self:
         """Return targets with weight 1 for every row; `gold` is one mark for all rows, or (n,)."""
         n = len(ids)
         marks = np.broadcast_to(np.asarray(gold, dtype=bool), (n,)).copy()
-        return cls(tuple(ids), np.asarray(values, dtype=np.float64), np.ones(n), marks)
+        return cls(tuple(ids), np.asarray(values, dtype=np.float64), np.ones(n), marks, texts=texts)
 
     def take(self, rows: Array) -> Targets:
         """Return the targets at the given positions, weights scaled to mean 1."""
@@ -263,7 +206,16 @@ class Targets:
         total = weight.sum()
         weight = weight * (len(weight) / total) if total > 0 else weight
         ids = tuple(self.ids[i] for i in rows)
-        return Targets(ids, self.values[rows], weight, self.gold[rows], self.columns[rows])
+        texts = None if self.texts is None else self.texts[rows]
+        return Targets(ids, self.values[rows], weight, self.gold[rows], self.columns[rows], texts)
+
+
+def _check_texts(texts: Written | None, values: Values) -> None:
+    """Raise AlignmentError where texts do not stand beside their probabilities."""
+    if texts is not None and texts.shape != values.shape:
+        raise AlignmentError(
+            f"texts of shape {texts.shape} stand beside values of shape {values.shape}. Give one probability for each text."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,13 +225,16 @@ class Predictions:
     Attributes:
         ids: rows, n of them.
         split: the split of each row.
-        values: (n, C) probabilities or (n, k) numbers at the end of training.
+        values: (n, C) probabilities or (n, k) numbers at the end of training; for generation (n, k) probabilities of texts,
+            the most probable first.
         steps: optimizer steps (p of them, ascending) at which the watched rows were predicted; the last is the end.
         watched: (p, m, C) predictions at those steps.
         watched_ids: the m watched rows.
         facts: truncation rate, final training loss and other numbers of the fit.
         weights: writes the fitted model into a folder; only while the stage runs, never read back.
         gold: (n,) True where a label source gave ground truth; empty: nowhere.
+        texts: (n, k) the texts whose probabilities `values` are; "" with probability 0 where a row has fewer. None: numbers.
+        watched_texts: (p, m) the text of each watched row at those steps; None: numbers.
     """
 
     ids: tuple[str, ...]
@@ -291,8 +246,11 @@ class Predictions:
     facts: Facts = dataclasses.field(default_factory=dict)
     weights: Callable[[Path], None] | None = None
     gold: NDArray[np.bool_] = dataclasses.field(default_factory=lambda: np.zeros(0, dtype=bool))
+    texts: Written | None = None
+    watched_texts: Written | None = None
 
     def __post_init__(self) -> None:
+        _check_texts(self.texts, self.values)
         if not self.gold.size:
             object.__setattr__(self, "gold", np.zeros(len(self.ids), dtype=bool))
         if not np.isfinite(self.values).all():
@@ -315,13 +273,29 @@ class Predictions:
         values: Values = self.watched[point, positions(self.watched_ids, ids, what="the watched predictions")]
         return values
 
+    def texts_on(self, ids: Sequence[str]) -> Written:
+        """Return the final texts for the given ids, (n, k) in their order, the most probable first."""
+        if self.texts is None:
+            raise DataError("texts are asked for, but these predictions are numbers. Look at the task's `target`.")
+        texts: Written = self.texts[positions(self.ids, ids, what="these predictions")]
+        return texts
+
+    def texts_at(self, point: int, ids: Sequence[str]) -> tuple[str, ...]:
+        """Return the text of each of the given ids at a point of training; -1 is the end, for which any row will do."""
+        if point in (-1, len(self.steps) - 1) or self.watched_texts is None:
+            return tuple(self.texts_on(ids)[:, 0].tolist())
+        places = positions(self.watched_ids, ids, what="the watched predictions")
+        return tuple(self.watched_texts[point, places].tolist())
+
     def save(self, folder: Path) -> None:
         """Write the predictions, and the weights when there are any to keep, into an existing folder."""
         marks = {"gold": self.gold} if self.gold.any() else {}
         steps = np.array(self.steps, dtype=np.int64)
-        _write_arrays(folder, values=self.values, watched=self.watched, steps=steps, **marks)
+        write_arrays(folder, values=self.values, watched=self.watched, steps=steps, **marks)
         head = {"ids": self.ids, "split": self.split, "watched_ids": self.watched_ids, "facts": dict(self.facts)}
-        _write_json(folder, "rows.json", head)
+        texts = {"texts": self.texts, "watched_texts": self.watched_texts}
+        held = {name: item.tolist() for name, item in texts.items() if item is not None}
+        write_json(folder, "rows.json", head | held)
         if self.weights is not None:
             (folder / "weights").mkdir()
             self.weights(folder / "weights")
@@ -329,7 +303,7 @@ class Predictions:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote, without the weights."""
-        arrays, data = _read_arrays(folder), _read_json(folder, "rows.json")
+        arrays, data = read_arrays(folder), read_json(folder, "rows.json")
         return cls(
             tuple(data["ids"]),
             tuple(data["split"]),
@@ -339,7 +313,11 @@ class Predictions:
             tuple(data["watched_ids"]),
             data["facts"],
             gold=arrays.get("gold", np.zeros(0, dtype=bool)),
+            texts=written(data["texts"], arrays["values"].shape) if "texts" in data else None,
+            watched_texts=written(data["watched_texts"], arrays["watched"].shape[:2])
+            if "watched_texts" in data
+            else None,
         )
 
 
-Artifact = Splits | Parameters | FeatureTable | Predictions
+Artifact = Splits | Parameters | FeatureTable | Predictions | Documents | Pretrained

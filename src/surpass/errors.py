@@ -43,6 +43,10 @@ class StoreError(SurpassError):
     """The store is not ours, is full, or holds an artifact that is not what its manifest says."""
 
 
+class NoStoreError(StoreError):
+    """There is no store where one was named."""
+
+
 class UnwritableError(StoreError):
     """The store takes nothing more, because it is full or cannot be written: no further stage can be kept."""
 

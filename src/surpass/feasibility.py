@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from surpass.artifacts import Splits
+from surpass.artifacts import UNCLASSED, Rows, Splits
 from surpass.errors import DataError, SpecError
 from surpass.labels.base import LabelSource
-from surpass.methods.base import FROM_LABELS, Need
+from surpass.methods.base import FROM_LABELS, FROM_TASK, Need
 from surpass.metrics import for_kind
 from surpass.models.base import Model
 from surpass.route import Route
@@ -25,6 +25,7 @@ NEEDS: dict[Need, str] = {
     "supervisor_features": "a supervisor with frozen features",
     "members": "labels with members (an ensemble, specialists)",
     "gold": "labels some of which are ground truth (a blend)",
+    "accepted": "a task of texts that says which of them could be an answer",
 }
 REMEDY: dict[Need, str] = {
     "custom_loss": "Use method soft or hard, or a gradient-trained model (hf; for probe set solver: adam).",
@@ -74,7 +75,9 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
         name = describe_kind(part)
         if not _serves(part, task.target):
             allowed = ", ".join(sorted(part.targets))
-            found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}; it can do {allowed}.")
+            found.append(
+                f"{name} cannot serve task '{task.label()}', which is {task.target}; as it is set it does {allowed}."
+            )
         if isinstance(part, Model) and task.input not in part.inputs:
             allowed = ", ".join(sorted(part.inputs))
             found.append(
@@ -110,7 +113,7 @@ def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[
     method, name = route.method, describe_kind(route.method)
     found = []
     for model in dict.fromkeys((*route.through, pair.strong)):
-        if missing := sorted(method.needs - FROM_LABELS - model.can):
+        if missing := sorted(method.needs - FROM_LABELS - FROM_TASK - model.can):
             what = ", ".join(NEEDS[need] for need in missing)
             found.append(
                 f"{name} needs {what}, which {describe_kind(model)} cannot do as it is set. {REMEDY[missing[0]]}"
@@ -195,18 +198,20 @@ def _row_problems(study: Study) -> list[str]:
     """Return which splits are larger than their task or lack what labels them, trying the first seed's rows."""
     found: list[str] = []
     made: dict[Data, Splits | None] = {}
+    asked: dict[tuple[LabelSource, Data], str | None] = {}
     for pair in study.pairs:
         for task in study.tasks_of(pair):
             if task.problem():
                 continue
             data = study.data_of(task, pair, study.first_seed)
-            for half in (data.training(), data.evaluation()):
+            for half in () if task.sources() else (data.training(), data.evaluation()):
                 if half not in made:
                     made[half] = _splits(half, found)
-            if (training := made[data.training()]) is not None:
-                sources = (part for part in _parts(pair.weak) if isinstance(part, LabelSource))
-                lacking = filter(None, (source.lacks(training) for source in sources))
-                found += [f"task '{task.label()}': {text}" for text in lacking]
+            sources = [part for part in _parts(pair.weak) if isinstance(part, LabelSource)]
+            for source in sources if made.get(data.training()) else ():
+                if (source, data) not in asked:  # pairs may share a file of labels
+                    asked[source, data] = source.lacks(_joined(made[data.training()], made[data.evaluation()]))
+                found += [f"task '{task.label()}': {text}" for text in [asked[source, data]] if text]
             sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
             needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
             found += [
@@ -215,6 +220,13 @@ def _row_problems(study: Study) -> list[str]:
                 if n == 0 and (name != "n_weak" or needs_weak)
             ]
     return found
+
+
+def _joined(*halves: Splits | None) -> Splits:
+    """Return the halves that could be made, the first among them, as one."""
+    there = [half for half in halves if half is not None]
+    rows = Rows.joined([half.rows for half in there])
+    return dataclasses.replace(there[0], rows=rows, split=tuple(name for half in there for name in half.split))
 
 
 def _splits(half: Data, found: list[str]) -> Splits | None:
@@ -232,7 +244,7 @@ def _splits(half: Data, found: list[str]) -> Splits | None:
 
 def _too_few_classes(task: Task) -> str | None:
     names = task.class_names()
-    if task.target == "regression" or len(names) > 1:
+    if task.target in UNCLASSED or len(names) > 1:
         return None
     has = f"the one class '{names[0]}'" if names else "no labelled rows"
     return f"task '{task.label()}' has {has}, but two classes or more are needed. Look at its labels."

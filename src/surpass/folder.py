@@ -63,7 +63,8 @@ def recall(out: Path, store: str | Path | None = None) -> tuple[Plan, list[Outco
     """Return the plan of a finished study, how its stages ended, and its store.
 
     Raises:
-        DataError: the folder holds no study of ours, or the store none of its stages.
+        DataError: the folder holds no study of ours, names an address that only a person may give, or the store has none
+            of its stages.
         StoreError: there is no store where the folder says, or at `store`.
     """
     try:
@@ -71,15 +72,22 @@ def recall(out: Path, store: str | Path | None = None) -> tuple[Plan, list[Outco
         study, place = decode(body["study"]), body["store"]
         if not isinstance(place, str):
             raise TypeError(f"its store is {place!r}")
-        where = place if "://" in place else (out.absolute() / place).resolve()
+        where = (out.absolute() / place).resolve()
         ended = {item["key"]: Outcome(**item) for item in body["ended"]}
     except (OSError, ValueError, KeyError, TypeError, SurpassError) as error:
         what = error.strerror if isinstance(error, OSError) else error
+        killed = " A run that was killed has none: give its command again, and it goes on from the store."
         raise DataError(
             f"'{out}' is not the output of a study: {FILE} cannot be read ({what}). Give the folder that surpass run wrote."
+            + (killed if isinstance(error, FileNotFoundError) else "")
         ) from error
     if not isinstance(study, Study):
         raise DataError(f"'{out / FILE}' holds a {study.kind}, not a study. Give the folder that surpass run wrote.")
+    if not store and "://" in place:  # who made the folder chose it: whoever opens it would reach there with their keys
+        raise DataError(
+            f"'{out}' names its store by an address, '{place}', which is opened for nobody but who gives it. "
+            f"Give it yourself, if you trust it: --store {place}"
+        )
     root = Store.open(store or where, create=False)
     plan = lookup(study, root)
     if not plan.cached and not ended:

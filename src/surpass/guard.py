@@ -11,16 +11,18 @@ from surpass.checks import (
     Finding,
     check_labelling,
     check_labels,
+    check_lengths,
     check_predictions,
     check_scores,
     check_splits,
+    check_texts,
     check_truncation,
     check_versions,
 )
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.results import ResultRow, StageFact
-from surpass.shelf import Scored, names, run_of, scored_splits
+from surpass.shelf import Scored, names, run_of, scored_splits, sides
 from surpass.spec import Spec
 from surpass.stages import Fit
 from surpass.study import Study
@@ -45,6 +47,9 @@ def guard_rows(splits: Splits, task: Task, precision: float = PRECISION) -> list
 def guard_labels(scored: Scored) -> list[Finding]:
     """Return what the guard sees in the labels that a supervisor gives to students, in one seed."""
     rows = scored.splits.part("transfer")
+    if scored.splits.target == "generation":
+        texts = scored.supervisor.texts_at(-1, rows.ids)
+        return check_texts("supervisor", texts, where=names(scored.cell), targets=rows.labels.tolist())
     values = scored.supervisor.on(rows.ids)
     return check_labels(rows, values, where=names(scored.cell), target=scored.splits.target)
 
@@ -54,6 +59,9 @@ def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
     found: list[Finding] = []
     where = names(scored[0].cell)
     for split in scored_splits(scored[0]):
+        if scored[0].splits.target == "generation":
+            found += _texts(study, scored, {**where, "split": split})
+            continue
         runs = [run_of(one, split, study.stopping) for one in scored]
         seeds = [one.cell.seed for one in scored]
         target = scored[0].splits.target
@@ -63,7 +71,16 @@ def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
         "student": [one.student.predictions.facts for one in scored],
         "ceiling": [one.ceiling.predictions.facts for one in scored],
     }
-    return found + check_truncation(facts, where=where) + _taught(scored[0], where)
+    return found + check_truncation(facts, where=where) + check_lengths(facts, where=where) + _taught(scored[0], where)
+
+
+def _texts(study: Study, scored: Sequence[Scored], where: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what the guard sees in the texts of student and ceiling on one test split, over all seeds."""
+    read = [sides(one, where["split"], study.stopping) for one in scored]
+    targets = [text for one in scored for text in one.test(where["split"])[0].labels.tolist()]
+    for role in ("student", "ceiling"):
+        texts = [text for one in read for text in one[role]]
+        yield from check_texts(role, texts, where=where, targets=targets)
 
 
 def _taught(scored: Scored, where: Mapping[str, str]) -> list[Finding]:

@@ -14,10 +14,10 @@ from surpass.errors import StoreError, StudyError, SurpassError
 from surpass.feasibility import NEEDS, problems_of
 from surpass.folder import recall
 from surpass.guard import guard_rows
-from surpass.registry import REGISTRIES
+from surpass.registry import REGISTRIES, Registry
 from surpass.route import Route
 from surpass.scoring import results
-from surpass.spec import HIDDEN_FIELDS, Spec, describe_field, difference
+from surpass.spec import HIDDEN_FIELDS, Json, Spec, describe_field
 from surpass.splits import Data, make_splits
 from surpass.store import Store
 from surpass.studyfile import read
@@ -28,7 +28,13 @@ def listing(what: str) -> list[dict[str, Any]]:
     """Return name, one-line summary and problem (a missing source, say) of each plug-in or preset."""
     if what == "presets":
         return [{"name": name, "summary": _headline(name), "problem": ""} for name in presets.names()]
-    return [_row(what[:-1], name) for name in REGISTRIES[what[:-1]].names()]
+    found = _registry(what)
+    return [_row(found.family, name) for name in found.names()]
+
+
+def _registry(what: str) -> Registry:
+    """Return the registry of the plug-ins that go by a word such as "tasks"."""
+    return next(each for each in REGISTRIES.values() if each.plural == what)
 
 
 def _headline(name: str) -> str:
@@ -69,7 +75,7 @@ def about(what: str, name: str) -> dict[str, Any]:
     """Return all there is to tell about a plug-in or preset: text for people, options with their defaults."""
     if what == "presets":
         return {"name": name, "text": presets.recipe(name).read_text(encoding="utf-8").rstrip()}
-    cls = REGISTRIES[what[:-1]].get(name)
+    cls = _registry(what).get(name)
     options = defaults_of(cls)
     module = inspect.getmodule(cls)
     parts = [inspect.getdoc(module) or "", inspect.getdoc(cls) or ""]
@@ -132,6 +138,16 @@ def differences(store: Store, left: str, right: str) -> dict[str, Any]:
     """Return where the specs of two artifacts differ: path to a pair of values."""
     pair = [manifest(store, prefix)["spec"] for prefix in (left, right)]
     return {path: list(values) for path, values in difference(*pair).items()}
+
+
+def difference(left: Json, right: Json, path: str = "") -> dict[str, tuple[Json, Json]]:
+    """Return where two encoded specs differ: dotted path to the two values, None where one has no such field."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        found: dict[str, tuple[Json, Json]] = {}
+        for name in sorted({*left, *right}):
+            found |= difference(left.get(name), right.get(name), f"{path}.{name}" if path else name)
+        return found
+    return {} if left == right else {path: (left, right)}
 
 
 def findings_before(source: str, precision: float = PRECISION) -> list[Finding]:

@@ -16,11 +16,13 @@ from typing import Any, Literal, NamedTuple
 
 from surpass.assets import backbones
 from surpass.assets.weights import size
+from surpass.corpora.base import Corpus
 from surpass.errors import SurpassError
+from surpass.models._pretrain import Backbone, Pretrain
 from surpass.runner import Plan
 from surpass.spec import decode, name_of
 from surpass.splits import Data
-from surpass.stages import Features, Fit, Label, Stage
+from surpass.stages import Features, Fit, Label, Stage, stored_as
 from surpass.store import Store
 from surpass.tasks.base import Task
 from surpass.work import Node
@@ -33,7 +35,7 @@ TOKENS = 100.0  # of a row that cannot be read
 TRAINED = 3.0  # passes that one training pass costs: forward, and twice that backward
 PEAK_SHARE = 0.3  # of the rate of large products that real forward passes reach: .2 to .5 measured (docs/scale.md)
 LOADING_SECONDS = 1.0  # of any stage whose time is reckoned: its inputs, its files
-SECONDS = {"data": 3.0, "label": 0.1, "features": 2.0, "network": 60.0, "fit": 1.0}
+SECONDS = {"corpus": 60.0, "pretrain": 60.0, "data": 3.0, "label": 0.1, "features": 2.0, "network": 60.0, "fit": 1.0}
 
 
 class Work(NamedTuple):
@@ -105,7 +107,7 @@ def _cost(node: Node, work: Work, rates: Mapping[str, float], tflops: float | No
         return Cost(known * work.units, "timed")
     if work.flops and tflops:
         return Cost(LOADING_SECONDS + work.flops / (tflops * 1e12 * PEAK_SHARE), "reckoned")
-    return Cost(SECONDS[node.spec.kind], "guessed")
+    return Cost(SECONDS[stored_as(node.spec)], "guessed")
 
 
 def _rates(store: Store, weigh: _Scales, wanted: set[str]) -> dict[str, float]:
@@ -128,7 +130,7 @@ class _Scales:
 
     def __init__(self) -> None:
         self._tokens: dict[Task, float] = {}
-        self._layers: dict[str, int] = {}
+        self._layers: dict[Backbone, int] = {}
 
     def work(self, spec: Stage) -> Work:
         """Return how much a stage has to do."""
@@ -138,6 +140,10 @@ class _Scales:
             return self._fit(spec)
         if isinstance(spec, Label):
             return Work((f"label {name_of(spec.source)}", f"label {spec.source.kind}"), _rows(spec.data, "transfer"))
+        if isinstance(spec, Pretrain):
+            return Work((f"pretrain {spec}", f"pretrain {spec.label()}"), float(spec.epochs))
+        if isinstance(spec, Corpus):
+            return Work((f"corpus {name_of(spec)}", f"corpus {spec.kind}"), 1.0)
         return Work((f"data {spec.task.label()}",) if isinstance(spec, Data) else (f"network {name_of(spec)}",), 1.0)
 
     def _features(self, spec: Features) -> Work:
@@ -157,7 +163,7 @@ class _Scales:
         if not affinity(spec):
             what = " ".join(filter(None, ("fit", model.kind, str(getattr(model, "backbone", "")))))
             return Work((f"{what} {method}", what, f"fit {model.kind}"), train + others)
-        reference, top = str(model.backbone), self._top(model)
+        reference, top = model.backbone, self._top(model)
         epochs = getattr(model, "epochs", 0) + getattr(model, "generative", 0)
         points = max(1, getattr(model, "points", 1))
         seen = _rows(spec.data, "evaluation") * points + _rows(spec.data, "transfer")
@@ -169,17 +175,17 @@ class _Scales:
 
     def _top(self, model: Any) -> float:
         """Return the share of the layers that train."""
-        layers, held = getattr(model, "layers", None), self._held(str(model.backbone))
+        layers, held = getattr(model, "layers", None), self._held(model.backbone)
         return min(1.0, layers / held) if layers and held else 1.0
 
-    def _depth(self, layer: str | int, reference: str) -> float:
+    def _depth(self, layer: str | int, reference: Backbone) -> float:
         """Return the share of the layers up to the one that is read."""
         held = self._held(reference)
         if layer == "last" or not held:
             return 1.0
         return 0.5 if layer == "middle" else max(1, int(layer)) / held
 
-    def _held(self, reference: str) -> int:
+    def _held(self, reference: Backbone) -> int:
         if reference not in self._layers:
             try:
                 found = backbones.config(reference)
@@ -204,7 +210,7 @@ def _rows(data: Data, part: str) -> float:
     return float(data.n_val + data.n_test if part == "evaluation" else getattr(data, f"n_{part}"))
 
 
-def _flops(reference: str, passes: float) -> float:
+def _flops(reference: Backbone, passes: float) -> float:
     found = size(reference)
     return 2.0 * found.multiplied * passes if found else 0.0
 

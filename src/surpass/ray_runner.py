@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from surpass.errors import MissingPackageError, StoreError, SurpassError, reason
-from surpass.runtime import Runtime
+from surpass.runtime import Runtime, ray_address
 from surpass.stages import Stage
 from surpass.store import MARKER, Store
 from surpass.work import Node, Outcome, halved, mates, run_stages
@@ -321,7 +321,7 @@ def _connected(address: str) -> tuple[Any, bool]:
         raise MissingPackageError("ray", why="--executor ray runs stages on a Ray cluster", extra="ray") from error
     if ray.is_initialized():
         return ray, False
-    place = address or os.environ.get("RAY_ADDRESS") or "local"
+    place = address or ray_address() or "local"
     try:
         _knock(place)
         ray.init(address=place, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)

@@ -1,8 +1,8 @@
 """Names to plug-ins: a file is a plug-in and its name is the file name.
 
 Listing names imports nothing; looking one up imports that file alone, so a broken plug-in breaks only its own name.
-Third parties use entry points (`surpass.tasks`, `surpass.labels`, `surpass.models`, `surpass.methods`) or write
-`module:OBJECT` where a name is asked for.
+Third parties use entry points (`surpass.tasks`, `surpass.labels`, `surpass.models`, `surpass.methods`,
+`surpass.corpora`) or write `module:OBJECT` where a name is asked for.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ class Registry:
 
     family: str
     package: str
+
+    @property
+    def plural(self) -> str:
+        """The word for several of them: "tasks"."""
+        return self.package.rpartition(".")[2]
 
     def names(self) -> list[str]:
         """Return every name, built in or from entry points, without importing any plug-in."""
@@ -57,7 +62,7 @@ class Registry:
         return _files(self.package)
 
     def _entry_points(self) -> dict[str, importlib.metadata.EntryPoint]:
-        return _entry_points(f"surpass.{self.family}s")
+        return _entry_points(self.package)
 
     def _import(self, name: str, module: str) -> Any:  # a module, whose attributes have no common type
         try:
@@ -77,6 +82,11 @@ class Registry:
                 f"{self.family} '{name}' names {module}:{attribute}, which is not a {self.family} class. "
                 f"Write module:CLASS with a class that derives from the {self.family} base class."
             )
+        if lacking := _lacking(found):
+            raise SpecError(
+                f"{self.family} '{name}' names {module}:{attribute}, which has no {lacking} of its own. "
+                "Name a class that derives from it and has."
+            )
         return found
 
     def _only_class(self, name: str, module: str) -> type[Any]:
@@ -92,6 +102,18 @@ class Registry:
         if len(own) != 1:
             raise SpecError(f"file {module} holds {len(own)} {self.family} classes; a plug-in file holds exactly one.")
         return own[0]
+
+
+def _lacking(cls: type[Any]) -> str:
+    """Return which methods a plug-in class leaves to its base class that those are `required` of; empty when none."""
+    base: Any = next((each for each in cls.__mro__ if "required" in vars(each)), None)
+    groups = base.required if base else ()
+
+    def own(name: str) -> bool:
+        return inspect.getattr_static(cls, name) is not inspect.getattr_static(base, name)
+
+    missing = [" or ".join(", ".join(group).rsplit(", ", 1)) for group in groups if not any(map(own, group))]
+    return ", and ".join(missing)
 
 
 def known_module(name: str) -> bool:
@@ -121,4 +143,5 @@ TASKS = Registry("task", "surpass.tasks")
 LABELS = Registry("label", "surpass.labels")
 MODELS = Registry("model", "surpass.models")
 METHODS = Registry("method", "surpass.methods")
-REGISTRIES = {registry.family: registry for registry in (TASKS, LABELS, MODELS, METHODS)}
+CORPORA = Registry("corpus", "surpass.corpora")
+REGISTRIES = {registry.family: registry for registry in (TASKS, LABELS, MODELS, METHODS, CORPORA)}

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from surpass.artifacts import Artifact
 from surpass.disk import elsewhere, make_folders, remove, stays_inside
-from surpass.errors import MissingPackageError, StoreError, SurpassError, UnwritableError, reason
+from surpass.errors import MissingPackageError, NoStoreError, StoreError, SurpassError, UnwritableError, reason
 from surpass.runtime import cache_root
 from surpass.store import KINDS, LAYOUT, MANIFEST, MARKER, NAME, Store
 
@@ -276,7 +276,7 @@ def _mark(place: str, files: Any, base: str, *, create: bool) -> str:
                 "Give an empty or new address with --store."
             )
         elif not create:
-            raise StoreError(f"there is no store at '{place}'. Give the address of one with --store.")
+            raise NoStoreError(f"there is no store at '{place}'. Give the address of one with --store.")
         else:
             about = {"layout": LAYOUT, "mark": uuid.uuid4().hex}
             if not files.exists(base):

@@ -9,6 +9,7 @@ from typing import Any
 from surpass.checks import Finding
 from surpass.diagnostics import Candidate, ReliabilityBin, SeedMisfit
 from surpass.results_diagnoses import DiagnosisRow
+from surpass.results_sides import SideRow
 from surpass.stats import Estimate
 
 
@@ -289,7 +290,10 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class StageFact:
-    """One stage of the study: what it was, how it ended, how long it took when it was computed, and what failed."""
+    """One stage of the study: what it was, how it ended, how long it took when it was computed, and what failed.
+
+    `facts` are those of texts and models that the study made.
+    """
 
     key: str
     what: str
@@ -297,6 +301,7 @@ class StageFact:
     seconds: float
     versions: Mapping[str, str]
     error: str = ""
+    facts: Mapping[str, float | int | str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,4 +326,5 @@ class Results:
     settings: tuple[SettingRow, ...] = ()
     misfits: tuple[MisfitRow, ...] = ()
     selections: tuple[SelectionRow, ...] = ()
+    sides: tuple[SideRow, ...] = ()
     diagnoses: tuple[DiagnosisRow, ...] = ()  # of `surpass diagnose`; a run makes none

@@ -12,7 +12,7 @@ from surpass.errors import SpecError, StoreError, StudyError
 from surpass.feasibility import problems_of
 from surpass.runtime import Runtime
 from surpass.spec import key
-from surpass.stages import Stage, inputs_of
+from surpass.stages import Fit, Stage, inputs_of, stored_as
 from surpass.store import Store
 from surpass.study import Study, cells, describe
 from surpass.work import NOT_KEPT, Node, Outcome, group_of, mates, run_stages
@@ -34,7 +34,7 @@ class Plan:
         return [node for node in self.nodes.values() if node.key not in self.cached]
 
 
-def plan(study: Study, store: Store, *, read_rows: bool = True) -> Plan:
+def plan(study: Study, store: Store, *, runtime: Runtime | None = None, read_rows: bool = True) -> Plan:
     """Return the study's graph after checking everything that can be checked before it runs.
 
     Artifacts of the study that are already there are read in full; a damaged one counts as missing.
@@ -47,7 +47,10 @@ def plan(study: Study, store: Store, *, read_rows: bool = True) -> Plan:
     made = lookup(study.resolve(), store)
     # rows that are there were once read and labelled: there is nothing to find
     known_rows = all(node.key in made.cached for node in made.nodes.values() if node.spec.kind in ("data", "label"))
-    if read_rows and not known_rows and (problems := problems_of(study)):
+    problems = problems_of(study) if read_rows and not known_rows else []
+    fits = [node.spec for node in made.missing() if isinstance(node.spec, Fit)]
+    problems += filter(None, (fit.model.unshardable(fit.method, runtime or Runtime()) for fit in fits))
+    if problems:
         raise StudyError(problems)
     return made
 
@@ -55,8 +58,8 @@ def plan(study: Study, store: Store, *, read_rows: bool = True) -> Plan:
 def lookup(study: Study, store: Store) -> Plan:
     """Return the graph of a resolved study and what the store holds of it, every file checked."""
     nodes = graph(study)
-    present = [node for node in nodes.values() if store.has(node.spec.kind, node.key)]
-    faults = {node.key: store.fault(node.spec.kind, node.key) for node in present}
+    present = [node for node in nodes.values() if store.has(stored_as(node.spec), node.key)]
+    faults = {node.key: store.fault(stored_as(node.spec), node.key) for node in present}
     damaged = {name: fault for name, fault in faults.items() if fault}
     cached = frozenset(name for name, fault in faults.items() if not fault)
     return Plan(study, nodes, cached, damaged)
@@ -241,7 +244,7 @@ def run(
     """
     runtime = runtime or Runtime()
     store.sweep()
-    made = plan(study, store)
+    made = plan(study, store, runtime=runtime)
     if made.missing():
         store.check()
     outcomes: list[Outcome] = []

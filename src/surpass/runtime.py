@@ -80,6 +80,16 @@ def cache_root() -> Path:
     return platformdirs.user_cache_path("surpass", appauthor=False)
 
 
+def ray_address() -> str:
+    """Return the address of a Ray cluster that `RAY_ADDRESS` gives; empty: none is given."""
+    return os.environ.get("RAY_ADDRESS", "")
+
+
+def engine_path() -> str:
+    """Return the path or name of the chess engine that `SURPASS_STOCKFISH` gives; empty: none is given."""
+    return os.environ.get("SURPASS_STOCKFISH", "")
+
+
 @dataclasses.dataclass(frozen=True)
 class Launch:
     """What `accelerate launch` or `torchrun` says of this process: its number among `count`, and that on its own machine.

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from surpass.analyses import analyse
+from surpass.analyses_sides import side_rows
 from surpass.checks import Finding
 from surpass.guard import distinct, guard_cells, guard_labels, guard_rows, guard_scores, guard_stages
 from surpass.metrics import for_kind, metric
 from surpass.results import AgreementRow, Curve, ResultRow, Results, StageFact
 from surpass.runner import Plan
-from surpass.shelf import Scored, Shelf, names, rules, run_of, scored_splits
+from surpass.shelf import Scored, Shelf, agreement_run, names, rules, run_of, scored_splits
 from surpass.spec import encode, key, name_of
+from surpass.stages import stored_as
 from surpass.stats import agreement_estimate, compare_all
-from surpass.stopping import point_scores
+from surpass.stopping import point_scores, wanted_of
 from surpass.store import Store
 from surpass.study import Cell, Study, cells, describe
 from surpass.work import Outcome, versions
@@ -63,6 +65,7 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
         stages=stages,
         versions=versions(),
         primary_metric=primary[study.tasks[0].label()],
+        sides=side_rows(study, groups),
         **analyse(study, groups, rows, agreement)._asdict(),
     )
 
@@ -123,7 +126,7 @@ def _agreement(study: Study, scored: list[Scored]) -> Iterator[AgreementRow]:
     if scored[0].splits.target == "regression":
         return
     for split in scored_splits(scored[0]):
-        found = agreement_estimate([run_of(s, split, study.stopping) for s in scored], level=study.level)
+        found = agreement_estimate([agreement_run(s, split, study.stopping) for s in scored], level=study.level)
         yield AgreementRow(
             **names(scored[0].cell),
             split=split,
@@ -142,20 +145,21 @@ def _curves(scored: list[Scored]) -> Iterator[Curve]:
         test, gold = one.test("test")
         val = one.splits.part("val").ids
         chosen = {rule: one.student.point(rule, one.splits, test, gold) % len(steps) for rule in rules(one)}
-        shown = metric("mse" if target == "regression" else "accuracy")
-        sign = -1.0 if target == "regression" else 1.0
-        ceiling = one.ceiling.predictions.at(-1, test.ids)
-        floor = one.supervisor.on(test.ids)
+        shown = metric(for_kind(target)[0])
+        sign = 1.0 if shown.higher_is_better else -1.0
+        end = run_of(one, "test", "last")
         yield Curve(
             **names(one.cell),
             metric=shown.name,
             seed=one.cell.seed,
             steps=steps,
-            test=tuple(sign * point_scores(one.student.predictions, test.ids, gold, target)),
-            weak_val=tuple(sign * point_scores(one.student.predictions, val, one.student.labels.on(val), target)),
+            test=tuple(sign * one.student.scores(test, gold, target)),
+            weak_val=tuple(
+                sign * point_scores(one.student.predictions, val, wanted_of(one.student.labels, val), target)
+            ),
             chosen=chosen,
-            floor=float(shown.value(test.labels, floor)),
-            ceiling=float(shown.value(test.labels, ceiling)),
+            floor=float(shown.value(end.labels, end.floor)),
+            ceiling=float(shown.value(end.labels, end.ceiling)),
         )
 
 
@@ -171,7 +175,9 @@ def _lost(group: Cells) -> Finding:
 
 def _stage_fact(plan: Plan, outcome: Outcome, store: Store) -> StageFact:
     node = plan.nodes[outcome.key]
-    manifest: Mapping[str, Any] = store.manifest(node.spec.kind, outcome.key) or {}
+    manifest: Mapping[str, Any] = store.manifest(stored_as(node.spec), outcome.key) or {}
     seconds = outcome.seconds or float(manifest.get("seconds", 0.0))
     error = "\n".join(filter(None, (outcome.error, *outcome.trace.splitlines()[-4:])))
-    return StageFact(outcome.key, describe(node.spec), outcome.status, seconds, manifest.get("versions", {}), error)
+    facts = manifest.get("facts", {}) if stored_as(node.spec) in ("corpus", "pretrain") else {}
+    used = manifest.get("versions", {})
+    return StageFact(outcome.key, describe(node.spec), outcome.status, seconds, used, error, facts)

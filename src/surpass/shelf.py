@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,15 +13,18 @@ import numpy.typing as npt
 from surpass.artifacts import Predictions, Rows, Splits, Values, positions
 from surpass.computing import joined
 from surpass.errors import DataError, StoreError
-from surpass.labels.base import gold_values
+from surpass.labels.base import gold_texts, gold_values
 from surpass.labels.gold import Gold
 from surpass.spec import key
 from surpass.splits import Data
 from surpass.stages import Fit, Stage, label_stage
 from surpass.stats import Run
-from surpass.stopping import RULES, choose, point_scores
+from surpass.stopping import RULES, choose, point_scores, same, wanted_of
 from surpass.store import Store
 from surpass.study import Cell
+
+RIGHT = 0.5
+"""A text whose score is above this is right."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +45,24 @@ class Trained:
         if rule == "last" or len(self.predictions.steps) == 1:
             return -1
         if rule == "oracle":
-            return choose(point_scores(self.predictions, test.ids, gold, splits.target))
-        val = splits.part("val")
-        return choose(point_scores(self.predictions, val.ids, self.labels.on(val.ids), splits.target))
+            return choose(self.scores(test, gold, splits.target))
+        val = splits.part("val").ids
+        return choose(point_scores(self.predictions, val, wanted_of(self.labels, val), splits.target))
+
+    def scores(self, test: Rows, gold: Values, target: str) -> Values:
+        """Return how well each point of training meets the ground truth of test rows; texts are judged by the task."""
+        if target != "generation":
+            return point_scores(self.predictions, test.ids, gold, target)
+        task, points = self.fit.data.task, range(len(self.predictions.steps))
+        return np.array([task.right(test, self.predictions.texts_at(point, test.ids)).mean() for point in points])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
-    """The artifacts of one cell that finished; `tests` keeps what `test` returns, for all cells of the same rows."""
+    """The artifacts of one cell that finished; `tests` keeps what `test` returns, for all cells of the same rows.
+
+    `runs` is its shelf's way to make a run; see `run_of`.
+    """
 
     cell: Cell
     splits: Splits
@@ -57,6 +70,7 @@ class Scored:
     ceiling: Trained
     student: Trained
     tests: dict[str, tuple[Rows, Values]]
+    runs: Callable[[Scored, str, str], Run]
 
     def test(self, split: str) -> tuple[Rows, Values]:
         """Return the rows of a test split with their ground truth as values."""
@@ -86,6 +100,7 @@ class Shelf:
         self._store = store
         self._held: dict[str, Any] = {}
         self._rows: dict[str, _Known] = {}
+        self._runs = lru_cache(maxsize=256)(_run)  # tables, tests and plots ask for the same ones
 
     def get(self, stage: Stage) -> Any:
         """Return a stage's artifact; StoreError when it is not there."""
@@ -102,7 +117,7 @@ class Shelf:
             students = [self._trained(fit, known) for fit in cell.students]
             supervisor = self.get(cell.supervisor)
             student = students[_best(students, supervisor, known.splits)]
-            return Scored(cell, known.splits, supervisor, ceiling, student, known.tests)
+            return Scored(cell, known.splits, supervisor, ceiling, student, known.tests, self._runs)
         except StoreError:
             return None
 
@@ -111,7 +126,8 @@ class Shelf:
         name = key(data)
         if name not in self._rows:
             splits = joined(self.get(data.training()), self.get(data.evaluation()))
-            self._rows[name] = _Known(splits, Predictions(splits.rows.ids, splits.split, gold_values(splits)), {})
+            gold = Predictions(splits.rows.ids, splits.split, gold_values(splits), texts=gold_texts(splits))
+            self._rows[name] = _Known(splits, gold, {})
         return self._rows[name]
 
     def _trained(self, fit: Fit, known: _Known) -> Trained:
@@ -135,7 +151,7 @@ def _best(students: Sequence[Trained], supervisor: Predictions, splits: Splits) 
             f"{len(students)} settings are tried and one is chosen by validation rows, but {lacking} of {len(val)} have "
             "no weak label. Label them too, or leave out `try`."
         )
-    wanted = supervisor.on(val.ids)
+    wanted = wanted_of(supervisor, val.ids)
     return choose(np.array([point_scores(s.predictions, val.ids, wanted, splits.target)[-1] for s in students]))
 
 
@@ -164,22 +180,55 @@ def rules(scored: Scored) -> list[str]:
     return [rule for rule in RULES if rule != "weak_val" or scored.student.knows_val(scored.splits)]
 
 
-@lru_cache(maxsize=256)
 def run_of(scored: Scored, split: str, rule: str) -> Run:
     """Return a seed's test rows as the statistics take them; floor is read at the end, whose labels were given.
 
     A rule that the cell does not have (see `rules`) reads student and ceiling at their end.
     """
-    test, gold = scored.test(split)
-    rule = rule if rule in rules(scored) else "last"
+    return scored.runs(scored, split, rule)
+
+
+def _run(scored: Scored, split: str, rule: str) -> Run:
+    test, _ = scored.test(split)
+    if scored.splits.target == "generation":
+        texts = (sides(scored, split, rule)[role] for role in ("student", "floor", "ceiling"))
+        judged = [scored.cell.task.judge(test, found) for found in texts]
+        return Run(np.ones(len(test)), test.groups, *judged)
     student, ceiling = (
-        trained.predictions.at(trained.point(rule, scored.splits, test, gold), test.ids)
+        trained.predictions.at(_point(scored, trained, split, rule), test.ids)
         for trained in (scored.student, scored.ceiling)
     )
     floor = scored.supervisor.on(test.ids)
     if scored.splits.target == "regression":
         student, ceiling, floor = student[:, 0], ceiling[:, 0], floor[:, 0]
     return Run(test.labels, test.groups, student, floor, ceiling)
+
+
+def _point(scored: Scored, trained: Trained, split: str, rule: str) -> int:
+    """Return the point of training that a rule reads; one that the cell does not have reads the end."""
+    return trained.point(rule if rule in rules(scored) else "last", scored.splits, *scored.test(split))
+
+
+def sides(scored: Scored, split: str, rule: str) -> dict[str, tuple[str, ...]]:
+    """Return the texts of `floor`, `student` and `ceiling` for the rows of a test split of a generation task."""
+    ids = scored.test(split)[0].ids
+    found = {"floor": scored.supervisor.texts_at(-1, ids)}
+    for role, trained in (("student", scored.student), ("ceiling", scored.ceiling)):
+        found[role] = trained.predictions.texts_at(_point(scored, trained, split, rule), ids)
+    return found
+
+
+def agreement_run(scored: Scored, split: str, rule: str) -> Run:
+    """Return a run in which student and supervisor agree where their classes are the same, or their texts.
+
+    Of texts there are two classes: those that the supervisor has right, and wrong; another text is of the other one.
+    """
+    if scored.splits.target != "generation":
+        return run_of(scored, split, rule)
+    test, texts = scored.test(split)[0], sides(scored, split, rule)
+    right = np.asarray(run_of(scored, split, rule).floor)[:, 0] > RIGHT
+    alike = right == same(texts["student"], texts["floor"])
+    return Run(np.ones(len(test)), test.groups, alike * 1.0, right * 1.0, np.ones(len(test)))
 
 
 def shared_runs(members: Sequence[Seeds], rule: str) -> list[list[Run]]:
@@ -189,11 +238,13 @@ def shared_runs(members: Sequence[Seeds], rule: str) -> list[list[Run]]:
     for seed in of_seed[0]:
         if not all(seed in held for held in of_seed):
             continue
-        tests = [held[seed].splits.part("test").ids for held in of_seed]
+        tests = [held[seed].test("test")[0].ids for held in of_seed]
+        alike = all(test == tests[0] for test in tests)
         ids = sorted(set(tests[0]).intersection(*tests[1:]))
         for runs, held, test in zip(found, of_seed, tests, strict=True):
+            run = run_of(held[seed], "test", rule)
             if ids:
-                runs.append(taken(run_of(held[seed], "test", rule), positions(test, ids, what="these test rows")))
+                runs.append(run if alike else taken(run, positions(test, ids, what="these test rows")))
     return found if found[0] else []
 
 

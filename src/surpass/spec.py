@@ -31,6 +31,7 @@ CORE = {
     "features": "surpass.stages:Features",
     "label": "surpass.stages:Label",
     "fit": "surpass.stages:Fit",
+    "pretrain": "surpass.models._pretrain:Pretrain",
     "encoder": "surpass.models.base:TextEncoder",
     "network": "surpass.models._network:Network",
     "pair": "surpass.study:Pair",
@@ -61,7 +62,7 @@ class Spec:
     def __init_subclass__(cls) -> None:
         if cls.family and "kind" not in cls.__dict__:
             package, _, name = cls.__module__.rpartition(".")
-            own = package == f"surpass.{cls.family}s" and name != "base"
+            own = package == REGISTRIES[cls.family].package and name != "base"
             module = "__main__" if cls.__module__ == "__mp_main__" else cls.__module__  # a script, seen by its workers
             # A third party's plug-in is known by where it lives, so that it has one key however it was looked up.
             cls.kind = f"{cls.family}/" + (name.replace("_", "-") if own else f"{module}:{cls.__qualname__}")
@@ -119,7 +120,7 @@ def field_problems(
             continue
         type_hint = _hints(cls)[name]
         if complaint := _complaint(_coerced(value, type_hint), type_hint, fields[name].metadata):
-            found.append(f"{name}={value!r}, but {complaint}")
+            found.append(f"{name}={list(value) if isinstance(value, tuple) else value!r}, but {complaint}")
     return found
 
 
@@ -194,10 +195,14 @@ def describe_type(hint: Any) -> str:
     if origin in (types.UnionType, typing.Union):
         return " or ".join(describe_type(a) for a in args)
     if origin is tuple:
+        inner = typing.get_args(args[0]) if args else ()
+        if len(inner) == 2 and inner[0] is str and Ellipsis not in inner:
+            return f"a mapping such as {{name: value}}, each value {describe_type(inner[1])}"
         return "a list of " + describe_type(args[0]) if args else "a list"
     if isinstance(hint, type) and issubclass(hint, Spec):
         what = f"a {hint.family or hint.kind}" if hint is not Spec else "a model or a label source"
-        return f"{what}, as a mapping such as {{{hint.family or 'model'}: NAME}}"
+        word = hint.family or ("model" if hint is Spec else hint.kind)
+        return f"{what}, as a mapping such as {{{word}: {'NAME' if hint.family or hint is Spec else '{...}'}}}"
     words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
     return words.get(hint, getattr(hint, "__name__", str(hint)))
 
@@ -305,16 +310,6 @@ def _default_texts(cls: Any) -> dict[str, str | None]:
 _JSON = json.JSONEncoder(ensure_ascii=True, allow_nan=False)
 
 
-def difference(left: Json, right: Json, path: str = "") -> dict[str, tuple[Json, Json]]:
-    """Return where two encoded specs differ: dotted path to the two values, None where one has no such field."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        found: dict[str, tuple[Json, Json]] = {}
-        for name in sorted({*left, *right}):
-            found |= difference(left.get(name), right.get(name), f"{path}.{name}" if path else name)
-        return found
-    return {} if left == right else {path: (left, right)}
-
-
 def options_of(spec: Spec, *, leave_out: Collection[str] = ()) -> list[str]:
     """Return the options that differ from their defaults as `name=value`, for names in tables.
 
@@ -334,15 +329,21 @@ def _holds_specs(value: Any) -> bool:
 
 def name_of(spec: Spec, *, leave_out: Collection[str] = ()) -> str:
     """Return a short name for tables: the plug-in's name and its options that differ from the defaults."""
-    name = REGISTRIES[spec.family].display(spec.kind) if spec.family else spec.kind
-    options = options_of(spec, leave_out=leave_out)
-    return f"{name}({', '.join(options)})" if options else name
+    names: dict[tuple[str, ...], str] = spec.__dict__.setdefault("_names", {})  # a frozen spec keeps its names
+    if (left := tuple(leave_out)) not in names:
+        name = REGISTRIES[spec.family].display(spec.kind) if spec.family else spec.kind
+        options = options_of(spec, leave_out=left)
+        names[left] = f"{name}({', '.join(options)})" if options else name
+    return names[left]
 
 
 def _short(value: Any) -> str:
     if isinstance(value, Spec):
         own = getattr(value, "label", None)  # what models, label sources, tasks and fits are called in tables
-        return str(own()) if own else name_of(value)
+        name = str(own()) if own else name_of(value)
+        if value.family == "corpus" and "(" in name:  # the options of texts would hide those of what stands on them
+            return f"{name.partition('(')[0]}~{hashlib.sha256(name.encode()).hexdigest()[:4]}"
+        return name
     if isinstance(value, tuple):
         return "+".join(_short(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter, defaultdict
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from surpass.artifacts import Inputs, Rows, Splits
+from surpass.artifacts import UNCLASSED, Inputs, Rows, Splits
+from surpass.documents import Documents
 from surpass.draws import place
 from surpass.errors import DataError
 from surpass.spec import Spec, option
@@ -76,12 +78,12 @@ class _Row(NamedTuple):
     group: str
 
 
-def make_splits(data: Data) -> Splits:
-    """Return the rows of every split.
+def make_splits(data: Data, corpora: Sequence[Documents] = ()) -> Splits:
+    """Return the rows of every split; `corpora` are the documents of the task's sources.
 
     Raises:
-        DataError: the task has too few rows (the message has the largest sizes that fit), a label outside the classes,
-            or its source changed since the study was planned.
+        DataError: the task has too few rows (the message has the largest sizes that fit), a label outside the classes
+            or of another type, or its source changed since the study was planned.
     """
     if data.task.source().fingerprint() != data.task.fingerprint:
         raise DataError(
@@ -89,7 +91,7 @@ def make_splits(data: Data) -> Splits:
         )
     if data.task.endless:
         return _drawn(data)
-    rows, facts = _read(data.task, data.protocol)
+    rows, facts = _read(data.task, data.protocol, corpora) if corpora else _kept(data.task, data.protocol)
     pools = _pools(rows, data)
     chosen: list[tuple[str, list[_Row]]] = []
     for first, second, pool in ((*TRAINING, "train"), (*EVALUATION, "test")):
@@ -114,16 +116,26 @@ def _drawn(data: Data) -> Splits:
     return Splits(Rows.joined(parts), split, data.task.target, data.task.class_names(), {"usable": len(split)})
 
 
-def _read(task: Task, protocol: Protocol) -> tuple[list[_Row], dict[str, int]]:
+@lru_cache(maxsize=1)
+def _kept(task: Task, protocol: Protocol) -> tuple[list[_Row], dict[str, int]]:
+    """Return what `_read` does; a plan and a run ask four times in a row, and the fingerprint says it is the same source."""
+    return _read(task, protocol, ())
+
+
+def _read(task: Task, protocol: Protocol, corpora: Sequence[Documents]) -> tuple[list[_Row], dict[str, int]]:
     """Return the task's rows without repeats, and counts of what was left out."""
     facts: Counter[str] = Counter()
     found: dict[str, _Row] = {}
     conflicts: set[str] = set()
     classes = task.class_names()
-    for example in task.examples(protocol=protocol):
+    made = task.rows_from(corpora) if task.sources() else None
+    for example in task.examples(made, protocol=protocol):
         facts["read"] += 1
         if example is None:
             facts["left_out"] += 1
+            continue
+        if task.target == "generation" and not str(example.label).strip():
+            facts["empty_targets"] += 1
             continue
         _check_label(task, example, classes)
         name = example.id or _digest(_written(example.input))
@@ -140,6 +152,12 @@ def _read(task: Task, protocol: Protocol) -> tuple[list[_Row], dict[str, int]]:
 
 
 def _check_label(task: Task, example: Example, classes: tuple[str, ...]) -> None:
+    if task.target == "generation":
+        if not isinstance(example.label, str):
+            raise DataError(
+                f"task '{task.label()}': label {example.label!r} is no text. `example` must return the text to write."
+            )
+        return
     if task.target != "regression" and example.label not in range(len(classes)):
         raise DataError(
             f"task '{task.label()}': label {example.label!r} is outside its {len(classes)} classes {', '.join(classes)}. "
@@ -185,7 +203,7 @@ def _ranked(pool: list[_Row], seed: int) -> list[list[_Row]]:
 
 
 def _quota_classes(data: Data) -> int:
-    return len(data.task.class_names()) if data.balance and data.task.target != "regression" else 0
+    return len(data.task.class_names()) if data.balance and data.task.target not in UNCLASSED else 0
 
 
 def _quotas(n: int, classes: int) -> dict[Any, int]:
@@ -282,7 +300,7 @@ def _table(task: Task, chosen: list[tuple[str, list[_Row]]], facts: dict[str, in
         inputs = np.array([row.example.input for row in rows])
     else:
         inputs = tuple(row.example.input for row in rows)
-    kind = np.float64 if task.target == "regression" else np.int64
+    kind: Any = {"regression": np.float64, "generation": object}.get(task.target, np.int64)
     labels = np.array([row.example.label for row in rows], dtype=kind)
     ids, groups = tuple(row.id for row in rows), tuple(row.group for row in rows)
     domains, votes = (tuple(getattr(row.example, name) for row in rows) for name in ("domain", "votes"))

@@ -2,6 +2,8 @@
 
     Data -> Features -> Fit -> ...          a Fit's labels are a Label (any label source) or another Fit
     Encoder -> Features                     an encoder that has to be learned first is a stage too
+    Corpus -> Corpus, Data, Pretrain        texts that a task's rows, other texts or a language model are made of
+    Pretrain -> Features, Label, Fit        a backbone that is trained here
 
 The config is the graph: `inputs_of` reads a stage's inputs off its spec, and the spec's key holds the keys of all of them.
 """
@@ -11,11 +13,13 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
+from surpass.corpora.base import Corpus
 from surpass.errors import SpecError
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
+from surpass.models._pretrain import Pretrain, pretrains
 from surpass.models.base import Encoder, Model
 from surpass.spec import Spec, option
 from surpass.splits import Data
@@ -101,7 +105,12 @@ class Fit(Spec):
         return self.model.label()
 
 
-Stage = Data | Encoder | Features | Label | Fit
+Stage = Corpus | Pretrain | Data | Encoder | Features | Label | Fit
+
+
+def stored_as(stage: Stage) -> str:
+    """Return the word for a stage in stores: a plug-in's family, or its own kind."""
+    return stage.family or stage.kind
 
 
 def label_stage(labels: LabelSource | Fit, data: Data) -> Label | Fit:
@@ -124,16 +133,31 @@ def inputs_of(spec: Stage) -> tuple[Stage, ...]:
 
 def named_inputs(spec: Stage) -> list[tuple[str, Stage]]:
     """Return the inputs of a stage with what each is for."""
-    if isinstance(spec, Data | Encoder):
+    if isinstance(spec, Corpus):
+        return [("source", each) for each in spec.sources()]
+    if isinstance(spec, Data):
+        return [("source", each) for each in spec.task.sources()]
+    if isinstance(spec, Pretrain):
+        return [("source", spec.corpus)]
+    if isinstance(spec, Encoder):
         return []
+    trained: list[tuple[str, Stage]] = [("backbone", each) for each in pretrains_of(spec)]
     if isinstance(spec, Features):
         hints: list[tuple[str, Stage]] = [("hint", spec.hint)] if spec.hint else []  # type: ignore[list-item]
         learned: list[tuple[str, Stage]] = [("encoder", spec.encoder)] if spec.encoder.learns else []
-        return [("data", spec.data), *hints, *learned]
+        return [("data", spec.data), *hints, *learned, *trained]
     halves: list[tuple[str, Stage]] = [("data", spec.data.training()), ("data", spec.data.evaluation())]
     if isinstance(spec, Label):
-        return [*halves, *(("source", label_stage(source, spec.data)) for source in spec.source.sources())]  # type: ignore[arg-type]
-    return [*halves, ("labels", label_stage(spec.labels, spec.data)), *_features_of(spec), *_asked_by_method(spec)]
+        sources = [("source", label_stage(source, spec.data)) for source in spec.source.sources()]  # type: ignore[arg-type]
+        return [*halves, *sources, *trained]
+    labels = label_stage(spec.labels, spec.data)
+    return [*halves, ("labels", labels), *_features_of(spec), *_asked_by_method(spec), *trained]
+
+
+def pretrains_of(spec: Features | Label | Fit) -> tuple[Pretrain, ...]:
+    """Return the backbones that have to be trained before a stage, in the order in which it names them."""
+    part = spec.encoder if isinstance(spec, Features) else spec.source if isinstance(spec, Label) else spec.model
+    return tuple(dict.fromkeys(pretrains(part, (Fit,))))
 
 
 def _features_of(fit: Fit) -> list[tuple[str, Stage]]:

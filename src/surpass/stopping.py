@@ -12,17 +12,31 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.artifacts import Predictions, Values
+from surpass.artifacts import Array, Predictions, Values
 
 RULES = ("last", "weak_val", "oracle")
 
 
-def point_scores(predictions: Predictions, ids: Sequence[str], wanted: Values, target: str) -> NDArray[np.float64]:
-    """Return how well each point of training meets `wanted` (n, C) on the given rows; higher is better.
+def wanted_of(labels: Predictions, ids: Sequence[str]) -> Array:
+    """Return the labels of rows as `point_scores` takes them: values (n, C), or texts (n,)."""
+    return labels.on(ids) if labels.texts is None else labels.texts_on(ids)[:, 0]
 
-    Accuracy of the most probable class for classification, minus the squared error for regression.
+
+def point_scores(predictions: Predictions, ids: Sequence[str], wanted: Array, target: str) -> NDArray[np.float64]:
+    """Return how well each point of training meets `wanted` on the given rows; higher is better.
+
+    Accuracy of the most probable class (n, C) for classification, minus the squared error (n, k) for regression, and the
+    share of equal texts (n,) for generation, spaces at the ends aside.
     """
-    return np.array([_score(predictions.at(point, ids), wanted, target) for point in range(len(predictions.steps))])
+    points = range(len(predictions.steps))
+    if target == "generation":
+        return np.array([same(predictions.texts_at(point, ids), wanted.tolist()).mean() for point in points])
+    return np.array([_score(predictions.at(point, ids), wanted, target) for point in points])
+
+
+def same(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which texts are equal but for spaces at the ends, (n,)."""
+    return np.array([text.strip() == other.strip() for text, other in zip(texts, others, strict=True)], dtype=bool)
 
 
 def _score(values: Values, wanted: Values, target: str) -> float:

@@ -16,13 +16,15 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from surpass.artifacts import Artifact, FeatureTable, Parameters, Predictions, Splits
 from surpass.disk import NO_LOCKS, file_fault, keeps_out, lock_of, make_folders, remove, sha256, sync, write_atomically
-from surpass.errors import StoreError, SurpassError, UnwritableError, reason
+from surpass.documents import Documents
+from surpass.errors import NoStoreError, StoreError, SurpassError, UnwritableError, reason
+from surpass.pretrained import Pretrained
 
 log = logging.getLogger(__name__)
 MARKER = "surpass-store.json"
@@ -34,12 +36,14 @@ RESUMABLE_SECONDS = 7 * STALE_SECONDS  # of checkpoints: a fit that was killed o
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters or more: C:/ is a disk
 NOTHING_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
-KINDS: dict[str, type[Splits] | type[Parameters] | type[FeatureTable] | type[Predictions]] = {
-    "data": Splits,
-    "network": Parameters,
-    "features": FeatureTable,
-    "label": Predictions,
-    "fit": Predictions,
+KINDS: dict[str, Callable[[Path], Artifact]] = {
+    "corpus": Documents.load,
+    "pretrain": Pretrained.load,
+    "data": Splits.load,
+    "network": Parameters.load,
+    "features": FeatureTable.load,
+    "label": Predictions.load,
+    "fit": Predictions.load,
 }
 
 
@@ -56,6 +60,7 @@ class Store:
         An address such as s3://bucket/folder gives a remote store; see `surpass.remote`.
 
         Raises:
+            NoStoreError: there is none, and `create` is false.
             StoreError: the folder holds other things, cannot be written, or has another layout.
         """
         if "://" in str(root):
@@ -84,7 +89,7 @@ class Store:
                     "Give an empty or new folder with --store."
                 )
             elif not create:
-                raise StoreError(f"there is no store at '{root}'. Give the folder of one with --store.")
+                raise NoStoreError(f"there is no store at '{root}'. Give the folder of one with --store.")
             else:
                 root.mkdir(parents=True, exist_ok=True)
                 write_atomically(marker, json.dumps({"layout": LAYOUT}))
@@ -96,6 +101,14 @@ class Store:
         except (OSError, ValueError) as error:
             raise StoreError(f"store '{root}' cannot be used: {error}. Give a writable folder with --store.") from error
         return cls(root)
+
+    @classmethod
+    def look(cls, root: str | Path) -> Store:
+        """Return the store at `root` to read, which holds nothing where there is none; nothing is made there."""
+        try:
+            return cls.open(root, create=False)
+        except NoStoreError:
+            return cls(Path(root).expanduser().absolute())
 
     @property
     def address(self) -> str:
@@ -159,7 +172,7 @@ class Store:
         if fault := self.fault(kind, key):
             raise StoreError(f"{kind} {key}: {fault}. Run the study again: it will be recomputed.")
         try:
-            return KINDS[kind].load(self.path(kind, key))
+            return KINDS[kind](self.path(kind, key))
         except SurpassError:
             raise
         except MemoryError as error:
@@ -263,6 +276,8 @@ class Store:
                 f"no space left while writing {what} to '{self.root}'. Free some space or give another folder "
                 "with --store; what was finished is kept."
             )
+        if error.errno == errno.ENOMEM:
+            return StoreError(f"too little memory to write {what} ({error.strerror}). Use fewer jobs.")
         text = f"{what} cannot be written to '{self.root}': {error}. Give a writable folder with --store."
         return UnwritableError(text) if error.errno in NOTHING_MORE else StoreError(text)
 

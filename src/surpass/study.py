@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from surpass.corpora.base import Corpus
 from surpass.errors import SpecError
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
+from surpass.models._pretrain import Pretrain
 from surpass.models.base import Encoder, Model
 from surpass.route import Route, route_of
 from surpass.spec import Spec, describe_kind, field_problems, name_of, option
@@ -228,6 +230,10 @@ def bind(weak: Spec, data: Data, seed: int) -> Fit | LabelSource:
 
 def describe(stage: Stage) -> str:
     """Return a stage in words for progress lines and reports."""
+    if isinstance(stage, Corpus):
+        return f"texts of {stage.label()}"
+    if isinstance(stage, Pretrain):
+        return f"pretraining {stage.label()} on {stage.corpus.label()}"
     if isinstance(stage, Encoder):
         return f"learning {stage.label()}"
     if isinstance(stage, Data):

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from surpass import presets
-from surpass.errors import SpecError, StudyError, SurpassError, UnknownNameError
+from surpass.components import build, check_fields, read_component
+from surpass.errors import StudyError, SurpassError, UnknownNameError
 from surpass.feasibility import problems_of
 from surpass.methods.base import Method
 from surpass.methods.soft import Soft
-from surpass.registry import REGISTRIES, known_module
 from surpass.route import Route
-from surpass.spec import HIDDEN_FIELDS, Spec, field_problems
+from surpass.spec import Spec, field_problems
 from surpass.splits import Data
 from surpass.study import Pair, Study
 from surpass.tasks.base import Task
 
-SPEC_WORDS = ("task", "label", "model", "method")
 MOST_LEVELS, MOST_PARTS = 50, 1_000_000
 ROUTE_WORDS = ("through", "rounds", "fresh", "control", "reprobe", "try")
 
@@ -116,14 +115,14 @@ def parse(data: Any) -> Study:
     values: dict[str, Any] = {}
     for name, value in data.items():
         if name == "tasks":
-            values[name] = tuple(_component("task", item, problems) for item in _listed(value))
+            values[name] = tuple(read_component("task", item, problems) for item in _listed(value))
         elif name == "methods":
             values[name] = tuple(_way(item, problems) for item in _listed(value))
         elif name == "pairs":
             values[name] = tuple(_pair(i, item, problems) for i, item in enumerate(_listed(value), 1))
         else:
             values[name] = value
-    _check_fields(Study, values, "study", problems, built=("tasks", "pairs", "methods", "data"))
+    check_fields(Study, values, "study", problems, built=("tasks", "pairs", "methods", "data"))
     _check_data(values.get("data"), "data", problems)
     empty = [name for name in ("tasks", "pairs", "methods") if values.get(name) == ()]
     problems += [f"study: {name} is empty; at least one is needed." for name in empty]
@@ -198,32 +197,32 @@ def _pair(number: int, item: Any, problems: list[str]) -> Pair | None:
     before = len(problems)
     for side, families in (("weak", ("model", "label")), ("strong", ("model",))):
         if side in values:
-            values[side] = _component("model", values[side], problems, allowed=families)
+            values[side] = read_component("model", values[side], problems, allowed=families)
     if "methods" in values:
         values["methods"] = tuple(_way(entry, problems) for entry in _listed(values["methods"]))
     if "tasks" in values:
         values["tasks"] = tuple(_listed(values["tasks"]))
-    _check_fields(Pair, values, where, problems, built=("weak", "strong", "methods", "data"))
+    check_fields(Pair, values, where, problems, built=("weak", "strong", "methods", "data"))
     _check_data(values.get("data"), f"{where}: data", problems)
-    return _built(Pair, values, where, problems) if len(problems) == before else None
+    return build(Pair, values, where, problems) if len(problems) == before else None
 
 
 def _way(item: Any, problems: list[str]) -> Spec | None:
     """Return a method, or the route that a mapping with `through`, `rounds`, ... beside its method describes."""
     words = {name: item[name] for name in ROUTE_WORDS if name in item} if isinstance(item, Mapping) else {}
     if not words:
-        return _component("method", item, problems, beside=ROUTE_WORDS)
+        return read_component("method", item, problems, beside=ROUTE_WORDS)
     rest = {name: value for name, value in item.items() if name not in words}
-    method = _component("method", rest if "method" in rest else item, problems, beside=ROUTE_WORDS)
+    method = read_component("method", rest if "method" in rest else item, problems, beside=ROUTE_WORDS)
     if "through" in words:
-        words["through"] = tuple(_component("model", entry, problems) for entry in _listed(words["through"]))
+        words["through"] = tuple(read_component("model", entry, problems) for entry in _listed(words["through"]))
     where, before = f"method {rest.get('method')!r}", len(problems)
     tries = _tries(rest, words.pop("try", None), where, problems)
-    _check_fields(Route, {**words, "method": method}, where, problems, built=("method", "through"))
+    check_fields(Route, {**words, "method": method}, where, problems, built=("method", "through"))
     if method is None or None in words.get("through", ()) or len(problems) > before:
         return None
     chosen = {"method": tries[0], "tries": tries} if tries else {"method": method}
-    route: Spec | None = _built(Route, {**words, **chosen}, where, problems)
+    route: Spec | None = build(Route, {**words, **chosen}, where, problems)
     return route
 
 
@@ -238,98 +237,8 @@ def _tries(method: Mapping[str, Any], options: Any, where: str, problems: list[s
         problems.append(f"{where}: {', '.join(both)} is given and stands under try too. Leave one out.")
         return ()
     settings = [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
-    found = tuple(_component("method", {**method, **setting}, problems) for setting in settings)
+    found = tuple(read_component("method", {**method, **setting}, problems) for setting in settings)
     return () if None in found else found
-
-
-def _component(
-    family: str, item: Any, problems: list[str], *, allowed: tuple[str, ...] = (), beside: tuple[str, ...] = ()
-) -> Spec | None:
-    """Return the plug-in spec that `name` or `{family: name, option: value, ...}` describes, or None with a problem.
-
-    Another family may be named in a mapping where it is one of those `allowed`; by default `family` alone is. `beside`
-    names what may stand there that is no option of the plug-in.
-    """
-    if isinstance(item, str):
-        item = {family: item}
-    if not isinstance(item, Mapping):
-        problems.append(f"{family} {item!r}: give a name, or a mapping such as {{{family}: NAME, option: value}}.")
-        return None
-    words = [word for word in SPEC_WORDS if word in item]
-    wanted = family
-    family = next((word for word in words if isinstance(item[word], str)), family)
-    if not isinstance(item.get(family), str):
-        problems.append(f"{dict(item)!r} names no {family}. Add {family}: NAME; known: {_names(family)}.")
-        return None
-    if family not in (allowed := allowed or (wanted,)):
-        problems.append(f"{family} '{item[family]}' stands where a {' or a '.join(allowed)} is needed.")
-        return None
-    before = len(problems)
-    if not known_module(item[family]):
-        problems.append(
-            f"{family} '{item[family]}' names a module that a study file cannot import; allowed are plug-ins of surpass "
-            "and of installed packages that register some. Write the study in Python and run recipe.py:FUNCTION."
-        )
-        return None
-    try:
-        cls = REGISTRIES[family].get(item[family])
-    except SurpassError as error:
-        problems.append(str(error))
-        return None
-    where = f"{family} '{item[family]}'"
-    values = {str(name): _nested(value, problems) for name, value in item.items() if name != family}
-    built = tuple(values) if len(problems) > before else ()
-    _check_fields(cls, values, where, problems, built=built, beside=beside)
-    return _built(cls, values, where, problems) if len(problems) == before else None
-
-
-def component(family: str, item: Any) -> Spec:
-    """Return the plug-in spec that a name or a mapping describes; StudyError lists what is wrong with it.
-
-    Its module may be any, as it was named on the command line and not in a file that may be another's.
-    """
-    problems: list[str] = []
-    name = item.get(family) if isinstance(item, Mapping) else item
-    if isinstance(name, str) and ":" in name:
-        REGISTRIES[family].get(name)
-    found = _component(family, item, problems)
-    if found is None:
-        raise StudyError(problems)
-    return found
-
-
-def _names(family: str) -> str:
-    return ", ".join(REGISTRIES[family].names())
-
-
-def _nested(value: Any, problems: list[str]) -> Any:
-    """Return an option's value with mappings that name a plug-in turned into specs, others into pairs."""
-    if isinstance(value, Mapping):
-        if any(word in value for word in SPEC_WORDS):
-            word = next(word for word in SPEC_WORDS if word in value)
-            return _component(word, value, problems, allowed=SPEC_WORDS)
-        return tuple(sorted((str(name), _nested(item, problems)) for name, item in value.items()))
-    return tuple(_nested(item, problems) for item in value) if isinstance(value, list) else value
-
-
-def _check_fields(
-    cls: type[Spec],
-    values: Mapping[str, Any],
-    where: str,
-    problems: list[str],
-    *,
-    built: tuple[str, ...] = (),
-    beside: tuple[str, ...] = (),
-) -> None:
-    """Add a problem for each unknown field, each missing one, and each wrong value but those in `built`."""
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    plain = {name: value for name, value in values.items() if name not in built or name not in fields}
-    problems += [
-        f"{where}: {text}." for text in field_problems(cls, plain, leave_out=tuple(HIDDEN_FIELDS), beside=beside)
-    ]
-    for name, field in fields.items():
-        if field.default is dataclasses.MISSING and name not in values:
-            problems.append(f"{where}: field '{name}' is missing.")
 
 
 def _check_data(options: Any, where: str, problems: list[str]) -> None:
@@ -337,12 +246,3 @@ def _check_data(options: Any, where: str, problems: list[str]) -> None:
         problems.append(f"{where} is {options!r}; a mapping such as {{n_weak: 1000}} is needed.")
         return
     problems += [f"{where}: {text}." for text in field_problems(Data, options or {}, leave_out=("task",))]
-
-
-def _built(cls: type[Spec], values: Mapping[str, Any], where: str, problems: list[str]) -> Any:
-    try:
-        return cls(**values)
-    except SpecError as error:
-        text = str(error)
-        problems.append(text if text.startswith(where) else f"{where}: {text.partition(': ')[2] or text}")
-        return None

@@ -147,7 +147,9 @@ class Trackers:
         if not isinstance(found, Predictions):
             return
         test = [name for name, split in zip(splits.rows.ids, splits.split, strict=True) if split == "test"]
-        gold = dict(zip(splits.rows.ids, gold_values(splits), strict=True))
+        gold = dict(
+            zip(splits.rows.ids, splits.rows.labels if found.texts is not None else gold_values(splits), strict=True)
+        )
         if not test:
             return
         scores = point_scores(found, test, np.stack([gold[name] for name in test]), splits.target)

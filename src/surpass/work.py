@@ -20,10 +20,10 @@ from typing import Any, Literal, NamedTuple, cast
 from surpass.artifacts import Artifact
 from surpass.computing import compute_all
 from surpass.disk import remove
-from surpass.errors import SurpassError, UnwritableError, reason
+from surpass.errors import StoreError, SurpassError, UnwritableError, reason
 from surpass.runtime import Runtime
 from surpass.spec import encode
-from surpass.stages import Fit, Stage, inputs_of, named_inputs
+from surpass.stages import Fit, Stage, inputs_of, named_inputs, stored_as
 from surpass.store import Store
 from surpass.team import compute
 
@@ -84,7 +84,7 @@ def run_stages(nodes: Sequence[Node], store: Store, runtime: Runtime) -> Iterato
         try:
             found = _run_group(nodes, store, runtime)
         except UnwritableError as error:
-            found = [Outcome(n.key, "cached", 0.0) for n in nodes if store.has(n.spec.kind, n.key)]
+            found = [Outcome(n.key, "cached", 0.0) for n in nodes if store.has(stored_as(n.spec), n.key)]
             left = [node.key for node in nodes if node.key not in {outcome.key for outcome in found}]
             found += [Outcome(name, "failed", 0.0, str(error), stops=True) for name in left[:1]]
         except Exception as error:  # among them want of memory, which a single fit may do with
@@ -105,7 +105,9 @@ def _run_group(nodes: Sequence[Node], store: Store, runtime: Runtime) -> list[Ou
         for node in sorted(nodes, key=lambda node: node.key):  # one order everywhere: no two processes block each other
             locks.enter_context(store.lock(node.key))
         start = time.perf_counter()
-        cached = [n.key for n in nodes if store.has(n.spec.kind, n.key) and not store.fault(n.spec.kind, n.key)]
+        cached = [
+            n.key for n in nodes if store.has(stored_as(n.spec), n.key) and not store.fault(stored_as(n.spec), n.key)
+        ]
         missing = [node for node in nodes if node.key not in cached]
         found = [Outcome(name, "cached", 0.0) for name in cached]
         if not missing:
@@ -118,19 +120,19 @@ def _run_group(nodes: Sequence[Node], store: Store, runtime: Runtime) -> list[Ou
         share = (time.perf_counter() - start) / len(missing)
         for node, each, artifact in zip(missing, sources, made, strict=True):
             if artifact is not None:
-                store.save(node.spec.kind, node.key, artifact, _manifest(node.spec, each, share, artifact))
+                store.save(stored_as(node.spec), node.key, artifact, _manifest(node.spec, each, share, artifact))
                 found.append(Outcome(node.key, "done", share))
     return found
 
 
 def _sources(node: Node) -> list[tuple[str, str]]:
     """Return kind and key of each input of a stage."""
-    return [(item.kind, name) for item, name in zip(inputs_of(node.spec), node.inputs, strict=True)]
+    return [(stored_as(item), name) for item, name in zip(inputs_of(node.spec), node.inputs, strict=True)]
 
 
 def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
     """Compute one stage unless the store has it by now, and return how it ended."""
-    kind, start = node.spec.kind, time.perf_counter()
+    kind, start = stored_as(node.spec), time.perf_counter()
     sources = _sources(node)
     try:
         with store.lock(node.key):
@@ -142,7 +144,7 @@ def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
             scratch = store.scratch(node.key)
             artifact = _within_memory(node.spec, inputs, dataclasses.replace(runtime, scratch=scratch))
             seconds = time.perf_counter() - start
-            store.save(kind, node.key, artifact, _manifest(node.spec, sources, seconds, artifact))
+            _save(store, node, artifact, _manifest(node.spec, sources, seconds, artifact), runtime)
             remove(scratch)
             return Outcome(node.key, "done", seconds)
     except SurpassError as error:
@@ -154,6 +156,33 @@ def run_stage(node: Node, store: Store, runtime: Runtime) -> Outcome:
             text = f"out of memory, also with batches of {LEAST} tokens ({text}). Use fewer jobs, or a smaller model."
             return Outcome(node.key, "failed", time.perf_counter() - start, text)
         return Outcome(node.key, "failed", time.perf_counter() - start, text, traceback.format_exc())
+
+
+def _save(store: Store, node: Node, artifact: Artifact, manifest: dict[str, Any], runtime: Runtime) -> None:
+    """Keep an artifact; where memory is wanting let go what the process kept, and try once more."""
+    kind = stored_as(node.spec)
+    for last in (False, True):
+        try:
+            store.save(kind, node.key, artifact, manifest)
+            return
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if last:
+                raise StoreError(
+                    f"too little memory to write {kind} {node.key} ({reason(error)}). Use fewer jobs."
+                ) from error
+        _let_go(runtime)
+
+
+def _let_go(runtime: Runtime) -> None:
+    """Free what the process keeps from stage to stage; to be called where no error holds its frames with their arrays."""
+    held = {name: value for name, value in runtime.memo.items() if name == BUDGET}
+    runtime.memo.clear()
+    runtime.memo.update(held)
+    gc.collect()
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _within_memory(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifact:
@@ -168,11 +197,8 @@ def _within_memory(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) ->
                 raise
             less = halved(tokens, processor="CUDA" not in str(error))
             log.warning("%s: %s. It starts over with batches of %d tokens.", spec.kind, reason(error), less)
-        runtime.memo.clear()  # outside the except clause, whose error holds the frames and all their arrays
+        _let_go(runtime)
         runtime.memo[BUDGET] = less
-        gc.collect()
-        if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def halved(tokens: int, *, processor: bool = True) -> int:

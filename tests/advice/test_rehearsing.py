@@ -96,8 +96,8 @@ def test_only_rows_of_the_supervisor_lend_their_ground_truth(study, store, runti
     told = []
     for part in ((), ("transfer", "val", "test"), ("weak",)):
 
-        def spoilt(data, part=part):
-            made = real(data)
+        def spoilt(data, *corpora, part=part):
+            made = real(data, *corpora)
             wrong = np.isin(made.split, part)
             labels = np.where(wrong, 1 - made.rows.labels, made.rows.labels)
             return dataclasses.replace(made, rows=dataclasses.replace(made.rows, labels=labels))
@@ -116,7 +116,7 @@ def test_only_training_rows_are_ever_made(study, store, runtime, monkeypatch):
 
     asked = []
     real = computing.make_splits
-    monkeypatch.setattr(computing, "make_splits", lambda data: asked.append(data) or real(data))
+    monkeypatch.setattr(computing, "make_splits", lambda data, *corpora: asked.append(data) or real(data, *corpora))
     _part(study(), store, runtime).rehearse(SOFT)
     assert asked
     assert all(isinstance(data, Data) and data.n_test == data.n_val == 0 for data in asked)

@@ -20,15 +20,17 @@ from surpass.checks import (
     Finding,
     check_labelling,
     check_labels,
+    check_lengths,
     check_predictions,
     check_scores,
     check_splits,
+    check_texts,
     check_truncation,
     check_versions,
     pages,
 )
 from surpass.cli import main
-from surpass.errors import UnknownNameError
+from surpass.errors import StageError, UnknownNameError
 from surpass.guard import guard_rows
 from surpass.runner import run as run_study
 from surpass.runtime import Runtime
@@ -116,6 +118,14 @@ def seeds(*scores: float) -> list[Finding]:
     return check_predictions([run(i, student=score) for i, score in enumerate(scores)], where=CELL)
 
 
+def targets(kind: str, **facts: int) -> list[Finding]:
+    """Return what is seen of a task of texts whose targets are another sentence, or a piece of the prompt."""
+    written = [text[:9] if kind == "copied" else sentence(i + 9000) for i, text in enumerate(TEXTS)]
+    clean = table(SIZES, target="generation", labels=None)
+    rows = dataclasses.replace(clean.rows, labels=np.array(written, dtype=object))
+    return check_splits(dataclasses.replace(clean, rows=rows, facts=facts), where=TASK)
+
+
 FLAT = np.tile([0.5, 0.5], (N, 1))
 RIGHT = np.where(np.eye(2)[GOLD].astype(bool), 0.8, 0.2)
 TRUE = options(ROWS, leak="answer").inputs
@@ -126,6 +136,11 @@ CASES: dict[Code, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]
     "copied-rater": (lambda: voted(copied=True), lambda: voted(copied=False)),
     "copy": (lambda: predicted(floor=RIGHT[::-1], student=RIGHT[::-1]), lambda: predicted(floor=0.7, student=0.71)),
     "copycat-supervisor": (lambda: ruled(0.0), lambda: ruled(0.1)),
+    "degenerate-texts": (
+        lambda: check_texts("supervisor", ["42"] * 60 + TEXTS[:40], where=CELL),
+        lambda: check_texts("supervisor", ["42"] * 40 + TEXTS[:60], where=CELL),
+    ),
+    "empty-targets": (lambda: targets("own", empty_targets=30, read=600), lambda: targets("own", read=600)),
     "few-seeds": (lambda: check_scores([line(0.6, 0.7, seeds=1)]), lambda: check_scores([line(0.6, 0.7, seeds=5)])),
     "gap-not-significant": (lambda: check_scores([line(0.7, 0.71)]), lambda: check_scores([line(0.7, 0.75)])),
     "imbalance": (lambda: yes(0.65), lambda: yes(0.52)),
@@ -142,6 +157,7 @@ CASES: dict[Code, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]
     "one-class-student": (lambda: predicted(student=FLAT), lambda: predicted(student=0.55)),
     "one-class-supervisor": (lambda: predicted(floor=FLAT), lambda: predicted(floor=0.55)),
     "phrase-leak": (lambda: ended(everywhere=False), lambda: ended(everywhere=True)),
+    "prompt-leak": (lambda: targets("copied"), lambda: targets("own")),
     "repeated-rows": (lambda: repeated(20), lambda: repeated(1)),
     "same-seeds": (
         lambda: check_predictions([run(0), run(0)], where=CELL),
@@ -156,6 +172,10 @@ CASES: dict[Code, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]
     "trained-on-labelled-rows": (
         lambda: check_labelling(["a"], ["a", "b"], where=TASK),
         lambda: check_labelling(["a"], ["b"], where=TASK),
+    ),
+    "truncated-targets": (
+        lambda: check_lengths({"student": [{"long_targets": 0.3, "unfinished": 0.4}]}, where=CELL),
+        lambda: check_lengths({"student": [{"long_targets": 0.0, "unfinished": 0.02}]}, where=CELL),
     ),
     "truncation": (
         lambda: check_truncation({"student": [{"truncated": 0.1}]}, where=CELL),
@@ -187,16 +207,17 @@ def test_a_released_form_is_flagged() -> None:
     assert guard_rows(splits, Toy()) == []
 
 
-def test_a_cell_without_a_seed_is_told(small_study, store, tmp_path) -> None:
-    from surpass.labels.file import File
+def test_a_cell_without_a_seed_is_told(small_study, store, monkeypatch) -> None:
     from surpass.models.sklearn import Sklearn
 
-    plan, outcomes = run_study(small_study(), store=store, runtime=Runtime())
+    def nothing(*given: object) -> None:
+        raise StageError("this supervisor learns nothing.")
+
+    plan, outcomes = run_study(small_study(), store=store, runtime=Runtime(jobs=0))
     assert "cell-failed" not in codes(results(plan, outcomes, store).findings)
-    path = tmp_path / "labels.csv"
-    path.write_text("id,label\nunknown,1\n")  # lacks every row, so that the supervisor fails
-    study = small_study(pairs=(Pair(weak=File(path=str(path)), strong=Sklearn()),))
-    plan, outcomes = run_study(study, store=store, runtime=Runtime())
+    monkeypatch.setattr(Sklearn, "fit", nothing)
+    study = small_study(pairs=(Pair(weak=Sklearn(ngrams=3), strong=Sklearn()),))
+    plan, outcomes = run_study(study, store=store, runtime=Runtime(jobs=0))
     assert "cell-failed" in codes(results(plan, outcomes, store).findings)
 
 

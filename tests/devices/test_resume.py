@@ -112,6 +112,16 @@ def test_checkpoint_of_other_work_or_damaged_is_left_alone(llama, tmp_path, monk
             assert "is damaged" in caplog.text
 
 
+def test_readings_of_other_watched_rows_are_not_taken(llama, tmp_path, monkeypatch, caplog):
+    """Their readings before the kill stand in the checkpoint."""
+    model, work = tiny.hf(llama), tiny.work(16)
+    killed(model, work, tmp_path, monkeypatch, at=1)
+    work = dataclasses.replace(work, watch=tuple(reversed(work.watch)))
+    with caplog.at_level(logging.WARNING):
+        assert same(model.fit(work, runtime(None)), model.fit(work, runtime(tmp_path)))
+    assert "belongs to other work" in caplog.text
+
+
 def test_no_room_for_a_checkpoint_costs_no_fit(llama, tmp_path, monkeypatch, caplog):
     (tmp_path / "taken").write_text("a file where a folder should be")
     model, work = tiny.hf(llama), tiny.work(16)

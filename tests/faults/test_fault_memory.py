@@ -21,7 +21,7 @@ from surpass.models.sklearn import Sklearn
 from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.spec import key
-from surpass.store import Store
+from surpass.store import KINDS, Store
 from surpass.study import Pair, Study, cells
 from surpass.work import LEAST, PROCESSOR, halved, out_of_memory
 
@@ -113,9 +113,33 @@ def test_what_the_process_keeps_is_let_go_first(small_study, store, monkeypatch)
 def test_want_of_memory_while_an_artifact_is_read_is_not_called_damage(small_study, store, monkeypatch):
     run(small_study(), store=store)
     name = next(name for kind, name in store.find("") if kind == "fit")
-    monkeypatch.setattr(Predictions, "load", lambda folder: np.empty(1 << 60, dtype=np.uint8))
+    monkeypatch.setitem(KINDS, "fit", lambda folder: np.empty(1 << 60, dtype=np.uint8))
     with pytest.raises(StoreError, match="too little memory to read it"):
         store.load("fit", name)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_want_of_memory_while_writing_lets_go_then_fails_in_words(small_study, store, monkeypatch, error):
+    runtime, save = Runtime(device="cpu"), Predictions.save
+
+    def wanting(self: Any, folder: Any) -> None:
+        if "big" in runtime.memo:
+            raise error
+        save(self, folder)
+
+    monkeypatch.setattr(Predictions, "save", wanting)
+    runtime.memo["big"] = np.zeros(10)
+    made, outcomes = run(small_study(), store=store, runtime=runtime)
+    assert {outcome.status for outcome in outcomes} == {"done"}
+    monkeypatch.setattr(Predictions, "save", lambda *_: (_ for _ in ()).throw(error))
+    name = key(cells(made.study)[0].student)
+    store.discard("fit", name)
+    _, outcomes = run(small_study(), store=store, runtime=runtime)
+    (failed,) = [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert failed.error.startswith(f"too little memory to write fit {name} (")
+    assert failed.error.endswith("). Use fewer jobs.")
+    assert failed.trace == ""
+    assert not list((store.root / "tmp").iterdir())
 
 
 def test_memory_that_the_system_refuses(python):

@@ -16,6 +16,7 @@ import pytest
 from test_store import KEY, predictions
 
 import surpass as package
+from surpass.components import component
 from surpass.disk import sha256
 from surpass.errors import StoreError, StudyError
 from surpass.feasibility import problems_of
@@ -24,7 +25,7 @@ from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.store import MANIFEST
 from surpass.study import Pair
-from surpass.studyfile import component, parse, read
+from surpass.studyfile import parse, read
 
 SOURCE = Path(package.__file__).parent
 READS_NOTHING_OF_OTHERS = {

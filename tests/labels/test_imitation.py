@@ -11,8 +11,8 @@ import tiny
 from test_stages import evaluate
 
 from surpass.artifacts import Predictions
-from surpass.computing import told
 from surpass.errors import IncompatibleError
+from surpass.fits import told
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.labels.imitation import Imitation

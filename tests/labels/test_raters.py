@@ -128,7 +128,7 @@ def test_planning_names_the_task_without_votes(small_study) -> None:
     pair = Pair(weak=Raters(), strong=Sklearn())
     problems = problems_of(small_study(pairs=(pair,)))
     assert any(
-        text.startswith("task 'toy(rows=400)': label 'raters': 60 of 60 rows have no votes") for text in problems
+        text.startswith("task 'toy(rows=400)': label 'raters': 140 of 140 rows have no votes") for text in problems
     )
 
 

@@ -157,9 +157,9 @@ def test_the_folder_is_whole_or_not_there(tmp_path, monkeypatch):
 def test_a_folder_that_says_otherwise_is_not_kept(padded, tmp_path, monkeypatch):
     from surpass.models import _export
 
-    state = _export._state
+    state = _export.merged
     monkeypatch.setattr(_export, "_stock", lambda *given: None)  # which would notice it
-    monkeypatch.setattr(_export, "_state", lambda c: {name: value * 0.5 for name, value in state(c).items()})
+    monkeypatch.setattr(_export, "merged", lambda c: {name: value * 0.5 for name, value in state(c).items()})
     with pytest.raises(StageError, match="not kept"):
         fit(tmp_path, tiny.hf(padded, tune="top", layers=1))
     assert not (tmp_path / "model").exists()

@@ -104,8 +104,8 @@ def test_a_model_of_texts_cannot_read_vectors_and_the_plan_says_so() -> None:
 @pytest.mark.parametrize(
     ("name", "estimator", "needed"),
     [
-        ("heart", RIDGE, "classification; it can do regression"),
-        ("free-solvation", None, "regression; it can do classif"),
+        ("heart", RIDGE, "classification; as it is set it does regression"),
+        ("free-solvation", None, "regression; as it is set it does classif"),
     ],
 )
 def test_numbers_and_classes_need_estimators_of_their_own(name: str, estimator: str | None, needed: str) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from surpass.artifacts import Values
 from surpass.stats import RESAMPLES, Estimate, Ratios, ratio_estimates
-from surpass.stats.comparison import grouped
 from surpass.stats.resampling import ratio_draws
+from surpass.stats.runs import grouped
 
 GAINS = (0.02, 0.05)
 POWER = 0.8

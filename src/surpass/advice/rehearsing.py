@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from surpass.advice.evidence import MOST_JUDGES, Rehearsal
 from surpass.artifacts import Artifact, Rows, Splits, Values
-from surpass.computing import compute, compute_all, parts_of
+from surpass.computing import compute, compute_all
 from surpass.errors import DataError, IncompatibleError, StageError, SurpassError
+from surpass.fits import parts_of
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.methods.base import FROM_LABELS

@@ -1,4 +1,4 @@
-"""Pretrained models by reference: `hub:ORG/NAME@REVISION`, `path:FOLDER` or `package:NAME`.
+"""Pretrained models by reference: `hub:ORG/NAME@REVISION`, `path:FOLDER`, `package:NAME`, or one that a study makes.
 
 Planning uses `check`, `digest` and `config`, which import no torch; running uses `resolve`, `load_model` and
 `load_tokenizer`. A packaged GGUF file is converted once to a folder in the cache.
@@ -12,10 +12,11 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from surpass.assets import cache, conversion, manifest
 from surpass.errors import AssetError, MissingPackageError, SpecError
+from surpass.spec import Spec, key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,12 +35,33 @@ class HubModel(NamedTuple):
     revision: str
 
 
-def check(reference: str) -> str | None:
+class Made(Protocol):
+    """A model that a study trains before any other stage asks for it; then a `path:` stands in its place."""
+
+    def problem(self) -> str | None:
+        """Return why it cannot be trained here, or None."""
+
+    def config(self) -> dict[str, Any]:
+        """Return what its config.json will hold."""
+
+    def parameters(self) -> int:
+        """Return how many parameters it will have."""
+
+    def multiplied(self) -> int:
+        """Return how many of them multiply every token."""
+
+
+Reference = str | Made
+
+
+def check(reference: Reference) -> str | None:
     """Return what is wrong with a reference, as a sentence, or None; reads no weights and asks no hub.
 
     >>> check("package:smollm2-135") is None
     False
     """
+    if not isinstance(reference, str):
+        return reference.problem()
     kind, _, rest = reference.partition(":")
     match kind:
         case "hub":
@@ -108,8 +130,8 @@ def _closest(name: str, known: list[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
-def digest(reference: str) -> str:
-    """Return the identity of a model's files, for keys.
+def digest(reference: Reference) -> str:
+    """Return the identity of a model's files, for keys; of a model that is still to be made the key of its spec.
 
     A packaged model has that of the manifest and needs not be here; a folder that of its files' contents, computed
     again only when a name, size or time changed; a hub's model its commit.
@@ -120,10 +142,12 @@ def digest(reference: str) -> str:
     >>> digest("package:minilm") == manifest.digest("minilm")
     True
     """
-    kind, _, rest = reference.partition(":")
+    if isinstance(reference, Spec):
+        return key(reference)
+    kind, _, rest = str(reference).partition(":")
     if kind == "package" and rest in manifest.catalogue():
         return conversion.digest(manifest.info(rest))
-    resolved = _usable(reference)
+    resolved = _usable(str(reference))
     return resolved.revision if isinstance(resolved, HubModel) else _folder_digest(resolved)
 
 
@@ -152,7 +176,7 @@ def _files(folder: Path) -> Iterator[list[Any]]:
                 yield [path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns]
 
 
-def config(reference: str) -> dict[str, Any]:
+def config(reference: Reference) -> dict[str, Any]:
     """Return the model's config.json, for layer counts and hidden sizes; imports no torch.
 
     For a packaged model that is still to be converted it is the part of it that the manifest repeats.
@@ -160,6 +184,8 @@ def config(reference: str) -> dict[str, Any]:
     Raises:
         AssetError: the reference is not usable, or its config cannot be read.
     """
+    if not isinstance(reference, str):
+        return reference.config()
     resolved = _usable(reference)
     if isinstance(resolved, HubModel):
         resolved = _hub_config(reference, resolved)

@@ -22,12 +22,14 @@ class Size(NamedTuple):
 
 
 @cache
-def size(reference: str) -> Size | None:
-    """Return the size of a backbone, or None when its files are not here.
+def size(reference: backbones.Reference) -> Size | None:
+    """Return the size of a backbone, or None when its files are not here; of one that a study makes by its spec.
 
     >>> size("path:/nowhere") is None
     True
     """
+    if not isinstance(reference, str):
+        return Size(reference.parameters(), reference.multiplied())
     try:
         folder = _folder(reference)
     except (SurpassError, OSError):

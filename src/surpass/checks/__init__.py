@@ -6,12 +6,14 @@ Pure functions over artifacts; each returns a list of `Finding` and never raises
 |---|---|
 | `check_splits` | test-in-training E N, trained-on-labelled-rows E N, split-overlap E N, near-duplicates W N, |
 | | repeated-rows W N, conflicting-labels W N, imbalance E W, tiny-test W, surface-leak E W, surface-cues N, |
-| | phrase-leak E W N, copied-rater N |
+| | phrase-leak E W N, copied-rater N, empty-targets W N, prompt-leak W |
 | `check_labels` | one-class-supervisor E, copycat-supervisor W N |
 | `check_labelling` | trained-on-labelled-rows E N |
 | `check_predictions` | one-class-supervisor E, one-class-ceiling E, one-class-student W, collapsed-seed W, same-seeds W, |
 | | saturated W, copy W |
 | `check_truncation` | truncation W |
+| `check_texts` | degenerate-texts E W |
+| `check_lengths` | truncated-targets W |
 | `check_scores` | ceiling-below-floor E, gap-not-significant W, imprecise-pgr N, few-seeds W N |
 | `check_versions` | mixed-versions W |
 
@@ -24,6 +26,7 @@ from surpass.checks.labels import check_labelling, check_labels
 from surpass.checks.predictions import check_predictions, check_truncation
 from surpass.checks.rows import PRECISION, check_splits
 from surpass.checks.scores import check_scores, check_versions
+from surpass.checks.texts import check_lengths, check_texts
 
 __all__ = [
     "CODES",
@@ -34,9 +37,11 @@ __all__ = [
     "Severity",
     "check_labelling",
     "check_labels",
+    "check_lengths",
     "check_predictions",
     "check_scores",
     "check_splits",
+    "check_texts",
     "check_truncation",
     "check_versions",
 ]

@@ -20,6 +20,8 @@ Code = Literal[
     "copied-rater",
     "copy",
     "copycat-supervisor",
+    "degenerate-texts",
+    "empty-targets",
     "few-seeds",
     "gap-not-significant",
     "imbalance",
@@ -30,6 +32,7 @@ Code = Literal[
     "one-class-student",
     "one-class-supervisor",
     "phrase-leak",
+    "prompt-leak",
     "released-form",
     "repeated-rows",
     "same-seeds",
@@ -40,6 +43,7 @@ Code = Literal[
     "test-in-training",
     "tiny-test",
     "trained-on-labelled-rows",
+    "truncated-targets",
     "truncation",
 ]
 """Every code; each has a page in docs/guard, and a planted and a clean case in the tests."""

@@ -56,7 +56,9 @@ class _Table(NamedTuple):
         """Return the table of some splits; pairs are of rows of different groups."""
         groups = numbered(splits.rows.groups)
         known: dict[Hashable, int] = {}
-        labels = splits.rows.labels.astype(np.float64)
+        texts_written = splits.target == "generation"
+        held = numbered(splits.rows.labels.tolist()) if texts_written else splits.rows.labels
+        labels = held.astype(np.float64)
         preference = splits.target == "preference"
         texts = plain_inputs(splits.rows, pairs=preference)
         if preference:

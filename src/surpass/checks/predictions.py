@@ -9,7 +9,7 @@ import numpy as np
 
 from surpass.artifacts import Facts, Values
 from surpass.checks.finding import Code, Finding, Severity, only, percent
-from surpass.metrics import checked_predictions, hard, metric
+from surpass.metrics import hard, metric
 from surpass.stats import Run
 
 OTHERS = 0.05
@@ -85,9 +85,9 @@ def check_predictions(
     score = metric("r2" if kind == "regression" else "accuracy")
     seen = {}
     for role, field in ROLES.items():
-        pairs = [checked_predictions(kind, run.labels, getattr(run, field)) for run in runs]
+        pairs = [run.read(kind, field) for run in runs]
         labels, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        seen[role] = _Seen(labels, values, [score.value(*pair) for pair in pairs])
+        seen[role] = _Seen(labels, values, [score.known(*pair) for pair in pairs])
     found: list[Finding] = []
     for role, one in seen.items():
         at = only(where, *_TOUCHES[role])

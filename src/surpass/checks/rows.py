@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from surpass.artifacts import Rows, Splits
+from surpass.artifacts import UNCLASSED, Rows, Splits
 from surpass.checks.finding import Finding, Severity, only, percent
 from surpass.checks.overlap import at_test, check_overlap, is_test
 from surpass.checks.phrases import check_phrases
 from surpass.checks.raters import check_raters
 from surpass.checks.surface import check_surface
+from surpass.checks.texts import check_targets
 
 PRECISION = 0.07
 """Half the width of the 95 % interval of an accuracy near .5 that is asked for when nobody asks: 196 independent rows."""
@@ -42,13 +43,15 @@ def check_splits(splits: Splits, *, where: Mapping[str, str], precision: float =
     where = only(where, "task", "weak", "strong")
     parts = {name: splits.part(name) for name in splits.names()}
     found = check_overlap(splits, where=where)
-    if splits.target != "regression":
+    if splits.target not in UNCLASSED:
         for name, rows in parts.items():
             found += _imbalance(name, rows, splits.classes, where)
     for name, rows in parts.items():
         found += _tiny(name, rows, precision, where, target=splits.target)
     known = splits.part(*(name for name in parts if not name.startswith("shift:")))
-    if splits.target != "regression":
+    if splits.target == "generation":
+        found += check_targets(known, splits.facts, where=where)
+    if splits.target not in UNCLASSED:
         found += check_surface(known, where=where)
         found += check_phrases(known, where=where, classes=splits.classes)
     return found + check_raters(known, where=where)

@@ -11,7 +11,7 @@ import click
 
 from surpass.cli.options import finished_store_option, output_options
 from surpass.cli.program import FAILED_STAGE, fail
-from surpass.cli.reading import tell_gone
+from surpass.cli.reading import tell_lost
 
 if TYPE_CHECKING:
     from surpass.results_diagnoses import DiagnosisRow
@@ -52,7 +52,7 @@ def diagnose(out: Path, store: str | None, as_json: bool, quiet: bool) -> None:
             f"{', '.join(sorted(crashed))} failed; the report says how. surpass --debug diagnose shows it.",
             FAILED_STAGE,
         )
-    tell_gone("diagnosis", outcomes, root)
+    tell_lost("diagnosis", made, outcomes, root)
 
 
 def _summary(rows: Sequence[DiagnosisRow]) -> Iterator[str]:

@@ -37,7 +37,7 @@ def store_option(command: Command) -> Command:
 
 def finished_store_option(command: Command) -> Command:
     """Add --store to a command that reads the output folder of a finished study, which knows its store."""
-    return click.option("--store", help="The store of a finished study, when it was moved.")(command)
+    return click.option("--store", help="The store of a finished study, if moved or at an address.")(command)
 
 
 def json_option(command: Command) -> Command:

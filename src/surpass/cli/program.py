@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import sys
@@ -13,6 +14,7 @@ from surpass import __version__
 from surpass.errors import SurpassError
 
 BAD_INPUT, FAILED_STAGE, STOPPED = 2, 1, 130
+LONG = re.compile(r"^(.{500}).{2000,}(.{500})$", re.MULTILINE)
 WHOLE = ("fit", "predict", "audit", "diagnose")
 """Commands that write all or nothing and keep nothing between; `advise` does so of a table, and says it itself."""
 
@@ -28,6 +30,10 @@ class Program(click.Group):
             if "--debug" in sys.argv:
                 raise
             fail(str(error), BAD_INPUT)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG or "--debug" in sys.argv:
+                raise
+            fail(f"'{error.filename}' is too long for the path of a file. Give a shorter one.", BAD_INPUT)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C is told in words, whatever it interrupts."""
@@ -62,5 +68,9 @@ def main(debug: bool) -> None:
 
 
 def to_stderr(text: str) -> None:
-    """Print a line that is no result; what would steer the terminal, which a study file or a table may hold, is spelt out."""
+    """Print lines that are no result, which may hold anything of a study file or a table.
+
+    What would steer the terminal is spelt out, and of a long line the middle is left out.
+    """
+    text = LONG.sub(lambda found: f"{found[1]} [...] {found[2]}", text)
     click.echo(re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], text), err=True)

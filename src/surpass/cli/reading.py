@@ -16,6 +16,7 @@ from surpass.cli.studies import tell_failed, write_report
 
 if TYPE_CHECKING:
     from surpass.online import Checked
+    from surpass.runner import Plan
     from surpass.store import Store
     from surpass.work import Outcome
 
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
 @finished_store_option
 @output_options
 def report(out: Path, store: str | None, as_json: bool, quiet: bool) -> None:
-    """Make the report of a finished study in OUT again, from the store."""
+    """Make the report of a finished study in OUT again, from the store; the exit code is that of its run."""
     from surpass.folder import recall
 
     made, outcomes, root = recall(out, store)
     write_report(made, outcomes, root, out, as_json=as_json, quiet=quiet)
-    tell_failed(made, outcomes)
-    tell_gone("report", outcomes, root)
+    tell_lost("report", made, outcomes, root)
 
 
 @click.command()
@@ -63,16 +63,19 @@ def compare(
         console = Console(stderr=False)
         console.print(summary(found))
         console.print(f"Comparison: {files['compare.html']}", soft_wrap=True, highlight=False)
-    tell_gone("comparison", outcomes, root)
+    tell_lost("comparison", made, outcomes, root)
 
 
-def tell_gone(what: str, outcomes: list[Outcome], store: Store) -> None:
-    """Leave with an error when the store lacks stages that the study had."""
+def tell_lost(what: str, made: Plan, outcomes: list[Outcome], store: Store) -> None:
+    """Name the stages that failed and count those that the store lacks; leave with exit code 1 when there are any."""
     from surpass.folder import GONE
 
+    failed = tell_failed(made, outcomes)
     if gone := sum(outcome.error == GONE for outcome in outcomes):
         text = f"the {what} lacks {gone} of {len(outcomes)} stages, which store '{store.address}' does not hold whole"
         fail(f"{text}. Run the study again, or give its store with --store.", FAILED_STAGE)
+    if failed:
+        sys.exit(FAILED_STAGE)
 
 
 @click.command()
@@ -146,7 +149,7 @@ def _online_line(found: Checked) -> str:
 
 
 @click.command(name="ls")
-@click.argument("what", type=click.Choice(["tasks", "labels", "models", "methods", "presets"]))
+@click.argument("what", type=click.Choice(["tasks", "labels", "models", "methods", "corpora", "presets"]))
 @click.argument("name", required=False)
 @json_option
 def list_plugins(what: str, name: str | None, as_json: bool) -> None:

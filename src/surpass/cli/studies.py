@@ -76,6 +76,7 @@ def _lead(
 ) -> None:
     from surpass.folder import check_writable, remember, writing
     from surpass.runner import plan
+    from surpass.runtime import Runtime
     from surpass.store import Store
     from surpass.studyfile import read
 
@@ -83,12 +84,14 @@ def _lead(
         raise click.UsageError(
             f"--address {options['address']} is of a Ray cluster. Add --executor ray, or leave it out."
         )
-    study, root = read(source), Store.open(store)
+    study = read(source)
     if dry_run:
-        made = plan(study, root)
+        root = Store.look(store)
+        made = plan(study, root, runtime=Runtime(team=options.get("team", ""), keep_weights=options["keep_weights"]))
         if not quiet:
-            _show_plan(made, root, as_json=as_json)
+            _show_plan(made, root, store, as_json=as_json)
         return
+    root = Store.open(store)
     out = out or Path("out") / study.name
     check_writable(out, root)
     trackers = _trackers(track, study, root, out)
@@ -198,7 +201,7 @@ def plan(
     from surpass.store import Store
     from surpass.studyfile import read
 
-    root = Store.open(store)
+    root = Store.look(store)
     made = make_plan(read(study), root)
     costs: dict[str, Any] = {}
     if price is not None or workers or tflops:
@@ -206,11 +209,12 @@ def plan(
 
         costs = facts(forecast(made, root, workers=workers or 1, tflops=tflops), price)
     if not quiet:
-        _show_plan(made, root, as_json=as_json, costs=costs)
+        _show_plan(made, root, store, as_json=as_json, costs=costs)
 
 
-def _show_plan(made: Plan, store: Store, *, as_json: bool, costs: dict[str, Any] | None = None) -> None:
+def _show_plan(made: Plan, store: Store, place: str, *, as_json: bool, costs: dict[str, Any] | None = None) -> None:
     from surpass.runner import estimate_seconds
+    from surpass.store import MARKER
     from surpass.study import cells, describe
 
     missing = made.missing()
@@ -233,7 +237,8 @@ def _show_plan(made: Plan, store: Store, *, as_json: bool, costs: dict[str, Any]
         f"{len(held)} cells ask for {asked} supervisors, ceilings and students; {fits} fits of distinct specs serve them, "
         "steps of chains and members of crowds included."
     )
-    text = f"{len(made.nodes)} stages: {len(made.cached)} cached, {len(missing)} to run"
+    none = "" if (store.root / MARKER).is_file() else f" (there is no store at '{place}' yet)"
+    text = f"{len(made.nodes)} stages: {len(made.cached)} cached{none}, {len(missing)} to run"
     if costs:
         from surpass.pricing import words
 

@@ -101,7 +101,7 @@ def calibration(
 def _ratios(run: Run) -> Ratios:
     columns = []
     for role in ROLES:
-        labels, probs = checked_predictions("classification", run.labels, getattr(run, role))
+        labels, probs = run.read("classification", role)
         confidence = probs.max(axis=1)
-        columns += [confidence, confidence - (hard(probs) == labels)]
+        columns += [confidence, confidence - (run.answers(role) == labels)]
     return Ratios(np.column_stack(columns), np.ones((len(columns[0]), 1)), run.groups)

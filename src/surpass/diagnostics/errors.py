@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from surpass.errors import SpecError
-from surpass.metrics import checked_predictions, hard
 from surpass.stats import RESAMPLES_SLOW, Estimate, Ratios, Run, ratio_estimates
 
 Values = npt.NDArray[np.float64]
@@ -106,15 +105,14 @@ def error_shares(
 
 
 def _confidence(run: Run) -> Values:
-    supervisor = checked_predictions("classification", run.labels, run.floor)[1]
+    supervisor = run.read("classification", "floor")[1]
     return np.asarray(np.round(supervisor.max(axis=1), _DIGITS))
 
 
 def _ratios(run: Run, among: Values) -> Ratios:
     """Return the four shares within each column of `among` (n, m), 1 where a row belongs, as (n, 4 m)."""
-    labels, student = checked_predictions("classification", run.labels, run.student)
-    given = hard(student)
-    supervisor = hard(checked_predictions("classification", run.labels, run.floor)[1])
+    labels, _ = run.read("classification", "student")
+    given, supervisor = run.answers("student"), run.answers("floor")
     wrong, right = supervisor != labels, given == labels
     other = wrong & ~right & (given != supervisor)
     tops = np.column_stack([wrong & (given == supervisor), wrong & right, other, ~wrong & ~right])

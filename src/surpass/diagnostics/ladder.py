@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from surpass.errors import AlignmentError
-from surpass.metrics import checked_predictions, hard
 from surpass.stats import Estimate, Ratios, Run, compare, ratio_estimates
 
 _NAMES = ("agreement", "agreement where the supervisor is right", "agreement where the supervisor is wrong")
@@ -68,10 +67,8 @@ def _ratios(smallest: Run, largest: Run) -> Ratios:
     """Return the agreement of either student with its own supervisor: overall, where right, where wrong, (n, 6)."""
     tops, bottoms = [], []
     for run in (smallest, largest):
-        labels, student = checked_predictions("classification", run.labels, run.student)
-        supervisor = hard(checked_predictions("classification", run.labels, run.floor)[1])
-        right = supervisor == labels
-        among = np.column_stack([np.ones_like(labels), right, ~right])
-        tops.append(among * (hard(student) == supervisor)[:, None])
+        right = run.answers("floor") == run.read("classification", "floor")[0]
+        among = np.column_stack([np.ones(len(right)), right, ~right])
+        tops.append(among * (run.answers("student") == run.answers("floor"))[:, None])
         bottoms.append(among)
     return Ratios(np.hstack(tops), np.hstack(bottoms), smallest.groups)

@@ -121,11 +121,13 @@ LOSSES: Mapping[str, Loss] = MappingProxyType({one.name: one for one in _ALL})
 
 
 def losses_for(target: str) -> tuple[str, ...]:
-    """Return the misfits of a kind of label, the one that theory is about first.
+    """Return the misfits of a kind of label, the one that theory is about first; texts have none.
 
     >>> losses_for("regression"), losses_for("classification")
     (('squared',), ('reverse_kl', 'forward_kl', 'brier'))
     """
+    if target == "generation":
+        return ()
     return ("squared",) if target == "regression" else ("reverse_kl", "forward_kl", "brier")
 
 
@@ -280,7 +282,7 @@ def columns(run: Run, loss: str) -> tuple[Values, Values, Values]:
     chosen = loss_of(loss)
     score = METRICS[chosen.metric]
     _check_alike(run.student, run.floor)
-    (labels, supervisor), (_, student) = (score.checked(run.labels, part) for part in (run.floor, run.student))
+    (labels, supervisor), (_, student) = (run.read(score.kinds[0], role) for role in ("floor", "student"))
     assert score.per_row is not None  # the metrics of `LOSSES` are means over rows
     return chosen.rows(student, supervisor), score.per_row(labels, supervisor), score.per_row(labels, student)
 
@@ -291,9 +293,7 @@ def _clipped_share(runs: Sequence[Run], loss: str) -> float:
         return 0.0
     hit = []
     for run in runs:
-        first, second = (
-            checked_predictions("classification", run.labels, part)[1] for part in (run.student, run.floor)
-        )
+        first, second = (run.read("classification", role)[1] for role in ("student", "floor"))
         first, second = (first, second) if loss == "reverse_kl" else (second, first)
         hit.append(((second < clipped(second)) & (first > clipped(second))).any(axis=1))
     return float(np.concatenate(hit).mean())

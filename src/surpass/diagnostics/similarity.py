@@ -30,7 +30,7 @@ import numpy as np
 
 from surpass.diagnostics._rows import Values, undefined
 from surpass.errors import DataError
-from surpass.metrics import checked_predictions, hard
+from surpass.metrics import hard
 from surpass.stats import RESAMPLES_SLOW, Estimate, Ratios, Run, combined_estimates
 
 Role = Literal["student", "floor", "ceiling"]
@@ -95,7 +95,7 @@ def _ratios(run: Run, roles: tuple[Role, Role], only_top: bool) -> Ratios:
     """Return the agreement, both probabilities of the true class and 1 / (C - 1) of each row, (n, 4)."""
     probs = []
     for role in roles:
-        labels, given = checked_predictions("classification", run.labels, getattr(run, role))
+        labels, given = run.read("classification", role)
         probs.append(np.eye(given.shape[1])[hard(given).astype(int)] if only_top else given)
     classes = [given.shape[1] for given in probs]
     if classes[0] != classes[1]:

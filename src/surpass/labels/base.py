@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from surpass.artifacts import Predictions, Splits, Values
+from surpass.artifacts import Predictions, Splits, Values, Written
 from surpass.errors import DataError
 from surpass.spec import Spec, name_of
 
@@ -21,6 +21,7 @@ class LabelSource(Spec):
     """
 
     family: ClassVar[str] = "label"
+    required: ClassVar[tuple[tuple[str, ...], ...]] = (("compute",),)
     targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
     told: ClassVar[bool] = False
     """Whether students read the label under each text; see `imitation`."""
@@ -54,8 +55,8 @@ class LabelSource(Spec):
         """Whether some of these labels are ground truth and say so in `Predictions.gold`; see `blend`."""
         return False
 
-    def lacks(self, training: Splits) -> str | None:
-        """Return why rows such as these `weak` and `transfer` ones cannot be labelled, or None; told while planning."""
+    def lacks(self, splits: Splits) -> str | None:
+        """Return why these rows, those of a study's first seed, cannot be labelled, or None; told while planning."""
         return None
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
@@ -75,15 +76,25 @@ def one_hot(label: int, classes: int) -> Values:
 
 
 def gold_values(splits: Splits) -> Values:
-    """Return ground truth as values: (n, C) one-hot for classification, (n, 1) numbers otherwise."""
+    """Return ground truth as values: (n, C) one-hot for classes, (n, 1) numbers or, for texts, their probability, 1."""
     labels = splits.rows.labels
+    if splits.target == "generation":
+        return np.ones((len(labels), 1))
     if splits.target != "regression":
         return np.eye(len(splits.classes))[labels]
     return np.asarray(labels, dtype=np.float64).reshape(len(labels), -1)
 
 
+def gold_texts(splits: Splits) -> Written | None:
+    """Return ground truth as texts, (n, 1), for generation; None for numbers."""
+    return splits.rows.labels[:, None] if splits.target == "generation" else None
+
+
 def as_predictions(splits: Splits, values: Values, *, what: str) -> Predictions:
-    """Return values for all rows of the splits as predictions, after checking their shape and that rows sum to 1."""
+    """Return values for all rows of the splits as predictions, after checking their shape and that rows sum to 1.
+
+    For generation the texts are the targets themselves.
+    """
     expected = gold_values(splits).shape
     if values.shape != expected:
         raise DataError(f"{what} gave values of shape {values.shape}; the rows need {expected}.")
@@ -93,4 +104,4 @@ def as_predictions(splits: Splits, values: Values, *, what: str) -> Predictions:
             f"{what}: the probabilities of row {splits.rows.ids[worst]!r} sum to {values[worst].sum():.4g}, not 1. "
             "Give one probability per class, or a class name."
         )
-    return Predictions(splits.rows.ids, splits.split, values)
+    return Predictions(splits.rows.ids, splits.split, values, texts=gold_texts(splits))

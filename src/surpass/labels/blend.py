@@ -45,7 +45,8 @@ class Blend(LabelSource):
     @property
     def targets(self) -> frozenset[str]:  # type: ignore[override]  # here it depends on an option
         """Numbers have no confidence."""
-        return LabelSource.targets if self.pick == "random" else frozenset({"classification"})
+        known = LabelSource.targets | {"generation"}
+        return known if self.pick == "random" else frozenset({"classification", "generation"})
 
     @property
     def marks_gold(self) -> bool:
@@ -56,9 +57,9 @@ class Blend(LabelSource):
         """Return the supervisor."""
         return (self.weak,)
 
-    def lacks(self, training: Splits) -> str | None:
+    def lacks(self, splits: Splits) -> str | None:
         """Return that no transfer row is of the domain, and which domains there are."""
-        domains = training.part("transfer").domains
+        domains = splits.part("transfer").domains
         if self.domain in ("", *domains):
             return None
         return f"label 'blend': no transfer row is of domain '{self.domain}'. {domains_there(domains, 'domain')}"
@@ -79,8 +80,12 @@ class Blend(LabelSource):
         known = common(splits, sources)
         values, marks = weak.on(known.rows.ids), weak.gold_on(known.rows.ids)
         chosen = np.isin(np.array(known.rows.ids), self._chosen(known, weak))
-        values[chosen] = gold_values(known)[chosen]
-        return Predictions(known.rows.ids, known.split, values, gold=marks | chosen)
+        texts = None if weak.texts is None else weak.texts_on(known.rows.ids)
+        if texts is not None:  # one text takes the place of several
+            texts[chosen], values[chosen] = "", 0.0
+            texts[chosen, 0] = known.rows.labels[chosen]
+        values[chosen, : gold_values(known).shape[1]] = gold_values(known)[chosen]
+        return Predictions(known.rows.ids, known.split, values, gold=marks | chosen, texts=texts)
 
     def _chosen(self, known: Splits, weak: Predictions) -> list[str]:
         """Return the ids of the rows that get ground truth."""

@@ -97,9 +97,9 @@ class Endpoint(LabelSource):
             return str(MissingPackageError("openai", why="label 'endpoint' asks an API model", extra="endpoint"))
         return None
 
-    def lacks(self, training: Splits) -> str | None:
+    def lacks(self, splits: Splits) -> str | None:
         """Return why such rows cannot be asked about: no text, another kind of prompt, answers for other classes."""
-        inputs, classes = training.rows.inputs, training.classes
+        inputs, classes = splits.rows.inputs, splits.classes
         if isinstance(inputs, np.ndarray):
             return "label 'endpoint' asks about texts, but the task's inputs are none. Use another task."
         pairs = any(not isinstance(item, str) for item in inputs)

@@ -58,6 +58,16 @@ class File(LabelSource):
     def _table(self) -> Table:
         return open_table(self.path, strict=self.strict, encoding=self.encoding)
 
+    def lacks(self, splits: Splits) -> str | None:
+        """Return the first fault of a file of this machine: a label that is none, or rows without one."""
+        if self.path.startswith("hub:") or self.problem():
+            return None
+        try:
+            self.compute(splits, ())
+        except SurpassError as error:
+            return str(error)
+        return None
+
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         """Return the file's labels for the rows it knows; all rows of transfer and test must be among them."""
         wanted = splits.rows.ids if self.join == "id" else splits.rows.inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from surpass.artifacts import Predictions, Splits
 from surpass.labels.base import LabelSource, as_predictions, gold_values
@@ -18,6 +18,8 @@ class Gold(LabelSource):
         split: the rows that a model is fitted on with these labels.
     """
 
+    targets: ClassVar[frozenset[str]] = LabelSource.targets | {"generation"}
+
     split: Literal["weak", "transfer"] = "transfer"
 
     @property
@@ -26,5 +28,5 @@ class Gold(LabelSource):
         return self.split
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
-        """Return the task's own labels, one-hot."""
+        """Return the task's own labels: classes one-hot."""
         return as_predictions(splits, gold_values(splits), what="ground truth")

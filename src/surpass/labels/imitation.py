@@ -38,9 +38,9 @@ class Imitation(LabelSource):
         """Whether the supervisor's labels do."""
         return isinstance(self.weak, LabelSource) and self.weak.marks_gold
 
-    def lacks(self, training: Splits) -> str | None:
+    def lacks(self, splits: Splits) -> str | None:
         """Return that there is no single text to write a label under."""
-        inputs = training.rows.inputs
+        inputs = splits.rows.inputs
         if not isinstance(inputs, np.ndarray) and all(isinstance(text, str) for text in inputs):
             return None
         return (

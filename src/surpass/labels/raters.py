@@ -53,14 +53,14 @@ class Raters(LabelSource):
         """Numbers have a mean, but no confusion matrix."""
         return LabelSource.targets if self.combine == "mean" else LabelSource.targets - {"regression"}
 
-    def lacks(self, training: Splits) -> str | None:
+    def lacks(self, splits: Splits) -> str | None:
         """Return which rows have no votes, or that raters are not known by name where they must be."""
-        if self.combine == "dawid-skene" and not training.facts.get("named_raters"):
+        if self.combine == "dawid-skene" and not splits.facts.get("named_raters"):
             return (
                 "label 'raters': combine='dawid-skene' needs votes whose columns are raters, the same in every row; those of "
                 "this task are of changing people. Use combine: mean."
             )
-        return _unrated(training, _votes(training))
+        return _unrated(splits, _votes(splits))
 
     def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
         """Return labels for all rows that have votes; rows of `weak` need none.

@@ -49,9 +49,9 @@ class Specialists(LabelSource):
         """Return the specialists; before they are bound, the model as often as there will be some."""
         return self.model if isinstance(self.model, tuple) else (self.model,) * (len(self.domains) or self.parts)
 
-    def lacks(self, training: Splits) -> str | None:
+    def lacks(self, splits: Splits) -> str | None:
         """Return that a specialist would have no rows."""
-        weak = training.part("weak")
+        weak = splits.part("weak")
         if missing := [name for name in self.domains if name not in weak.domains]:
             named = ", ".join(f"'{name}'" for name in missing)
             return f"label 'specialists': no weak row is of domain {named}. {domains_there(weak.domains, 'domains')}"

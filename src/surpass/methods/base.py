@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-Need = Literal["features", "custom_loss", "hidden", "pretrained", "supervisor_features", "members", "gold"]
-"""What a method may ask of the student's model (the first four) or of what labels the rows (the last three)."""
+Need = Literal["features", "custom_loss", "hidden", "pretrained", "supervisor_features", "members", "gold", "accepted"]
+"""What a method may ask of the student's model (the first four), of what labels the rows, or of the task (the last)."""
 
 FROM_LABELS: frozenset[Need] = frozenset({"supervisor_features", "members", "gold"})
+FROM_TASK: frozenset[Need] = frozenset({"accepted"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Given:
         labelled: the supervisor's own training rows; comes with "supervisor_features".
         members: (M, n, C) labels of an ensemble's members.
         pretrained: (n, C) zero-shot predictions of the strong model.
+        accepted: (n, k) which of the weak texts could be an answer at all; see `Task.accepts`.
     """
 
     features: NDArray[np.float32] | None = None
@@ -54,6 +56,7 @@ class Given:
     labelled: Labelled | None = None
     members: Values | None = None
     pretrained: Values | None = None
+    accepted: NDArray[np.bool_] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,8 @@ found that it helps only for weak labels near 60 % accuracy; safety-research/aut
 
 What differs: a row at the threshold is kept; the share of a class is rounded up, so that no class vanishes; for more than
 two classes the same rule reads the largest probability, and by default the threshold is half way from chance, 1/C, to 1, as
-0.75 is for two (ten classes at 0.75 may keep no row). Rows of ground truth stay. The threshold (or share) is the only
+0.75 is for two (ten classes at 0.75 may keep no row). Of texts the most probable one is read, half way is 1/2, and all rows
+are one class. Rows of ground truth stay. The threshold (or share) is the only
 parameter; threshold 0 and share 1 are `soft`.
 """
 
@@ -33,12 +34,14 @@ class Confident(Method):
     """Weak labels that are sure enough; give a threshold or a share.
 
     Attributes:
-        threshold: least probability of the weak class; (1 + 1/C) / 2 when neither option is given, 0.75 for two classes.
+        threshold: least probability of the weak class or text; (1 + 1/C) / 2 when neither option is given, 0.75 for two
+            classes, 0.5 for texts.
         share: of each weak class, the surest of which are kept.
     """
 
     version: ClassVar[int] = 2  # 1 had 0.75 for any number of classes
     neutral: ClassVar[dict[str, Any]] = {"threshold": 0.0, "share": None}
+    targets: ClassVar[frozenset[str]] = frozenset({"classification", "generation"})
 
     threshold: float | None = option(None, low=0.0, high=1.0)
     share: float | None = option(None, above=0.0, high=1.0)
@@ -55,6 +58,6 @@ class Confident(Method):
         """Return the rows whose weak label is sure enough."""
         confidence = weak.values.max(axis=1)
         if self.share is not None:
-            return best(weak, confidence, self.share, weak.values.argmax(axis=1))
-        halfway = (1 + 1 / weak.values.shape[1]) / 2
+            return best(weak, confidence, self.share, None if weak.texts is not None else weak.values.argmax(axis=1))
+        halfway = 0.5 if weak.texts is not None else (1 + 1 / weak.values.shape[1]) / 2
         return those(weak, confidence >= (halfway if self.threshold is None else self.threshold))

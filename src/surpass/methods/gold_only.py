@@ -24,6 +24,7 @@ class GoldOnly(Method):
     """The rows with ground truth, without the others."""
 
     wants: ClassVar[frozenset[Need]] = frozenset({"gold"})
+    targets: ClassVar[frozenset[str]] = frozenset({"classification", "generation"})
 
     def prepare(self, weak: Targets, given: Given, rng: np.random.Generator) -> Targets:
         """Return the rows whose label is ground truth.

@@ -4,6 +4,9 @@ Idea: train the student on what the supervisor says, with its doubt. Nothing els
 
     loss = CE(softmax(z), y),  y the supervisor's probabilities
 
+Of texts it is the mean loss of their tokens, each text by its share of the row's probability: with greedy labels, finetuning
+on the supervisor's texts.
+
 Source: Burns et al. 2023 (arXiv 2312.09390), section 3. Nothing differs from it. It has no parameter.
 """
 
@@ -19,4 +22,4 @@ from surpass.methods.base import Method
 class Soft(Method):
     """Weak labels as they are."""
 
-    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
+    targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference", "generation"})

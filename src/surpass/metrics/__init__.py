@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from surpass.metrics._scores import BINS, clipped, confidence_bins, hard
 
 __all__ = [
     "BINS",
+    "JUDGED",
     "METRICS",
     "Agreement",
     "Metric",
@@ -48,6 +50,8 @@ _INFINITY = float("inf")
 def checked_predictions(kind: str, labels: npt.ArrayLike, predictions: npt.ArrayLike) -> tuple[Values, Values]:
     """Return labels (n,) and predictions (n, C), or (n,) for regression, as float64 that a metric can take.
 
+    For generation, labels are any numbers and predictions the scores (n, 3) that `Task.judge` gave the texts.
+
     Raises DataError for no rows, shapes that differ, values that are not finite, probabilities outside [0, 1] or not
     summing to 1 (to 0.001), and labels that are not one of the C classes.
 
@@ -62,6 +66,8 @@ def checked_predictions(kind: str, labels: npt.ArrayLike, predictions: npt.Array
             f"predictions have shape {guess.shape} for labels of shape {gold.shape}; allowed are ({len(gold)},) and "
             f"({len(gold)}, C). Join both by row id first."
         )
+    if kind == "generation":
+        return gold, _checked_scores(guess)
     if kind == "regression":
         if guess.ndim == 2 and guess.shape[1] != 1:
             raise DataError(f"predictions have shape {guess.shape}; regression allows ({len(gold)},). Score one value.")
@@ -69,6 +75,15 @@ def checked_predictions(kind: str, labels: npt.ArrayLike, predictions: npt.Array
     probs = np.column_stack([1.0 - guess, guess]) if guess.ndim == 1 else guess
     _check_probabilities(gold, probs)
     return gold, probs
+
+
+def _checked_scores(scores: Values) -> Values:
+    if scores.ndim != 2 or scores.shape[1] != len(JUDGED) or scores.min() < 0 or scores.max() > 1:
+        raise DataError(
+            f"texts were given scores of shape {scores.shape} in [{scores.min():g}, {scores.max():g}]; {len(JUDGED)} "
+            f"columns ({', '.join(JUDGED)}) in [0, 1] are needed. Look at the task's `right` and `accepts`."
+        )
+    return scores
 
 
 def _numbers(what: str, values: npt.ArrayLike) -> Values:
@@ -139,7 +154,7 @@ class Metric:
 
     Attributes:
         name: as in tables and files.
-        kinds: of "classification", "preference", "regression".
+        kinds: of "classification", "preference", "regression", "generation".
         higher_is_better: PGR needs no sign (it cancels); tables and the guard do.
         bounds: the lowest and highest possible value.
         per_row: labels and predictions to the score of each row, if the metric is the mean of such scores.
@@ -204,6 +219,8 @@ def _checked_weights(weights: npt.ArrayLike, n: int) -> Values:
 
 
 _CLASSES = ("classification", "preference")
+JUDGED = ("exact_match", "edit_similarity", "accepted")
+"""What is said of a text, in the order of the columns of `surpass.tasks.base.Task.judge`."""
 _ALL = (
     Metric("accuracy", _CLASSES, True, (0.0, 1.0), per_row=_scores.correct),
     Metric("auroc", ("classification",), True, (0.0, 1.0), exact=_scores.auroc, many=_scores.auroc_many),
@@ -220,6 +237,10 @@ _ALL = (
         exact=_scores.rank_correlation,
         many=_scores.rank_correlation_many,
     ),
+    *(
+        Metric(name, ("generation",), True, (0.0, 1.0), per_row=partial(_scores.column, place))
+        for place, name in enumerate(JUDGED)
+    ),
 )
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in _ALL})
 """Every metric by name, in the order of tables.
@@ -229,6 +250,8 @@ a tie counting half; more than two classes: mean over classes, each against the 
 log_loss: mean -ln p(label), p clipped at 2.2e-16 as in scikit-learn. brier: two classes, mean (p(1) - label)^2; more,
 mean over rows of the sum over classes (range 0 to 2). ece: expected calibration error of the top class, 15 bins of equal
 width over its probability, closed on the right. mse; r2 (NaN for constant labels); rank_correlation: Spearman's rho.
+exact_match: share of texts that are right: equal to the target but for spaces at the ends, or by the task's own check.
+edit_similarity: mean of 1 - edit distance / length of the longer text. accepted: share that could be an answer at all.
 """
 
 

@@ -60,6 +60,11 @@ def squared_error(labels: Values, values: Values) -> Values:
     return np.asarray((values - labels) ** 2)
 
 
+def column(place: int, labels: Values, scores: Values) -> Values:
+    """One of the scores that texts were given, (n,)."""
+    return np.asarray(scores[:, place])
+
+
 def _scored_classes(probs: Values) -> Sequence[int]:
     return [1] if probs.shape[1] == 2 else range(probs.shape[1])
 

@@ -26,7 +26,6 @@ CPU_TRAINING_TOKENS = 1536
 # Tokens of a row up to which plain attention beat the fused one, with and without gradient.
 PLAIN_TRAINING, PLAIN_FORWARD = 256, 64
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
-WINDOWS = ("sliding_window", "local_attention", "attention_chunk_size")  # in configs: tokens that a layer sees at most
 SAME = 1e-2  # of the largest state: far above the rounding of bf16, far below a token that is seen and should not be
 
 Batch = _packing.Batch  # what a transformers model is called with: input_ids, attention_mask, perhaps token_type_ids
@@ -46,7 +45,8 @@ class Backbone:
         width: size of a hidden state.
         causal: whether a token sees only what stands before it, measured on two rows.
         tuples: whether a layer returns a tuple rather than its hidden state alone.
-        packs: tokens of the longest row that may share a bin with others, tried on two rows; 0: none may.
+        packs: tokens of the longest row that may share a bin with others, tried on two rows; 0: none may; UNPADDED: no row
+            may even be padded.
     """
 
     reference: str
@@ -82,6 +82,8 @@ def load(reference: str, digest: str, precision: Precision, runtime: Runtime, ho
 
 
 def _loaded(reference: str, key: tuple[str, ...], device: torch.device) -> Backbone:
+    from surpass.models import _probing
+
     model = _loading.load(reference, DTYPES[key[2]], device, key[4:])
     tokenizer = backbones.load_tokenizer(reference)
     model.config.use_cache = False
@@ -93,57 +95,13 @@ def _loaded(reference: str, key: tuple[str, ...], device: torch.device) -> Backb
     backbone = Backbone(
         reference, key, model, tokenizer, stack, config.num_hidden_layers, config.hidden_size, device=device
     )
-    _observe(backbone)
+    _probing.observe(backbone)
     return backbone
 
 
 def stack_of(model: nn.Module, layers: int) -> nn.ModuleList | None:
     """Return the list of a model's `layers` layers, None where its architecture has no such list."""
     return next((m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == layers), None)
-
-
-def probe_batch(backbone: Backbone) -> Batch:
-    """Return two short rows that differ in their third token, the last position padded."""
-    last = backbone.model.config.get_text_config().vocab_size - 1
-    ids = torch.tensor([[1, 2, 3, 0], [1, 2, last, 0]], device=backbone.device).clamp(max=last)
-    return {"input_ids": ids, "attention_mask": torch.tensor([[1, 1, 1, 0]] * 2, device=backbone.device)}
-
-
-@torch.no_grad()
-def _observe(backbone: Backbone) -> None:
-    """Find out on two rows what config files do not say in one way: is it causal, and what does a layer return."""
-    seen: list[Any] = []
-    hook = backbone.stack[0].register_forward_hook(lambda *call: seen.append(call[2])) if backbone.stack else None
-    states = backbone.model(**probe_batch(backbone)).last_hidden_state.float()
-    if hook:
-        hook.remove()
-    backbone.tuples = bool(seen) and isinstance(seen[0], tuple)
-    backbone.causal = bool(torch.allclose(states[0, :2], states[1, :2], rtol=1e-6, atol=1e-7))
-    backbone.packs = _packs(backbone, states)
-
-
-def _packs(backbone: Backbone, states: Tensor) -> int:
-    """Return the longest row that may be packed, on the processor.
-
-    Two packed rows must have the states they had padded, and those whichever stands first in the bin.
-    """
-    config, held = backbone.model.config.get_text_config(), positions(backbone.model.config)
-    most = min(_packing.longest(held), *(getattr(config, name, None) or held for name in WINDOWS))
-    if backbone.device.type != "cpu" or most < min(_packing.BINS):
-        return 0
-    batch, kept, found = probe_batch(backbone), backbone.model.config._attn_implementation, []
-    try:
-        backbone.model.config._attn_implementation = _packing.NAME
-        for rows in (batch, {name: value.flip(0) for name, value in batch.items()}):
-            packed = _packing.pack(rows, causal=backbone.causal, longest=most, dtype=dtype(backbone))
-            found.append(packed.take(backbone.model(**packed.batch).last_hidden_state).float())
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError):
-        return 0  # an architecture with an attention of its own
-    finally:
-        backbone.model.config._attn_implementation = kept
-    real, (got, turned) = batch["attention_mask"].bool(), found
-    alike = _packing.alike(got, turned.flip(0), states, real, precision=backbone.precision)
-    return most if alike else 0
 
 
 def dtype(backbone: Backbone) -> torch.dtype:
@@ -155,6 +113,13 @@ def dtype(backbone: Backbone) -> torch.dtype:
 def pack(backbone: Backbone, batch: Batch) -> _packing.Packed:
     """Return a batch of padded rows as the backbone reads it fastest."""
     held = positions(backbone.model.config)
+    if backbone.packs == _packing.UNPADDED:
+        held = batch["input_ids"].shape[1]
+        if not batch["attention_mask"].all():
+            raise SpecError(
+                f"backbone '{backbone.reference}' reads what fills up a batch of rows of several lengths, such as the two "
+                "candidates of a preference. Use another backbone."
+            )
     return _packing.pack(batch, causal=backbone.causal, longest=backbone.packs, dtype=dtype(backbone), held=held)
 
 

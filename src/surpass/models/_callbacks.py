@@ -9,12 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import TrainerCallback
 
 from surpass.artifacts import Values
 from surpass.models import _checkpoint
 from surpass.models._average import Average
+from surpass.models._backbone import Tokens
 
 log = logging.getLogger(__name__)
 SHARE = 50  # a checkpoint waits for so many times what the last one cost
@@ -23,9 +26,15 @@ SHARE = 50  # a checkpoint waits for so many times what the last one cost
 class Reader(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     """Predicts the watched rows at the asked steps, with the averaged weights when there are any."""
 
-    def __init__(self, at: tuple[int, ...], predict: Callable[[], Values], average: Average | None) -> None:
-        self.at, self.predict, self.average = at, predict, average
+    def __init__(
+        self, at: tuple[int, ...], watched: Tokens, predict: Callable[[], Values], average: Average | None
+    ) -> None:
+        self.at, self.watched, self.predict, self.average = at, watched, predict, average
         self.found: list[Values] = []
+
+    def content(self) -> tuple[NDArray[np.int64], ...]:
+        """Return what the readings are of, for the identity of a checkpoint."""
+        return _checkpoint.content(self.watched)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Average, and read when it is time."""

@@ -7,13 +7,13 @@ from surpass.assets import backbones
 _ENDINGS = ("ForCausalLM", "LMHeadModel")
 
 
-def problem(reference: str) -> str | None:
+def problem(reference: backbones.Reference) -> str | None:
     """Return why the backbone cannot predict next tokens, or None; None too where no config is at hand.
 
     A hub's model is not asked for its config, and a packaged one that is still to be converted has none with
     architectures. The loaded model is tried in any case.
     """
-    if reference.startswith("hub:") or backbones.check(reference):
+    if str(reference).startswith("hub:") or backbones.check(reference):
         return None
     classes = backbones.config(reference).get("architectures") or ()
     if not classes or any(str(name).endswith(_ENDINGS) for name in classes):

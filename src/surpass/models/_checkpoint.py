@@ -13,14 +13,17 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from surpass import __version__
+from surpass.models._backbone import Tokens
 
 log = logging.getLogger(__name__)
 FORMAT = 1
@@ -76,6 +79,12 @@ def read(path: Path, about: State) -> State | None:
         log.warning("checkpoint '%s' is damaged (%s); training starts anew.", path, error)
         return None
     return found
+
+
+def content(tokens: Tokens) -> tuple[NDArray[np.int64], ...]:
+    """Return the content of rows as arrays: all tokens, the length of each row, the types of the tokens."""
+    lists = (chain(*tokens.ids), tokens.lengths, chain(*tokens.types or ()))
+    return tuple(np.fromiter(each, dtype=np.int64) for each in lists)
 
 
 def identity(*parts: Any, arrays: Iterable[Any]) -> State:

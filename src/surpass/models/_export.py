@@ -50,14 +50,14 @@ def save_finetuned(model: HF, fitted: Any, folder: Path, classes: Sequence[str])
     """Write a finetuned student, and return which form the folder has; of a preference it is the score of one text."""
     classifier = fitted.model
     names = _names(("score",) if classifier.shape.preference else classes)
-    state = _state(classifier)
+    state = merged(classifier)
     weight = classifier.head.weight.detach().float().cpu()
     _save_tokenizer(model, classifier.backbone, folder)
     plain_pad = not set(BRACKETS) & set(classifier.backbone.tokenizer.pad_token)
     stock = classifier.pool == "last" and not plain_pad
     found = _stock(classifier, names, state, weight) if stock else None
     if found is not None:
-        with _quiet():
+        with quiet():
             found.save_pretrained(str(folder))
         return "transformers"
     _save_remote(classifier.backbone, state, folder, names, pool=classifier.pool, head=(weight, None))
@@ -69,7 +69,7 @@ def save_probe(
 ) -> Form:
     """Write a head on frozen features, given as mean (d,), deviation (d,), weights (d, C) and bias (C,)."""
     backbone = _backbone.load(
-        probe.backbone, probe.digest, probe.precision, runtime, _loading.quantized(probe.quantization)
+        str(probe.backbone), probe.digest, probe.precision, runtime, _loading.quantized(probe.quantization)
     )
     state = {name: value.detach().float().cpu() for name, value in backbone.model.state_dict().items()}
     mean, deviation, matrix, bias = (torch.tensor(part, dtype=torch.float32) for part in head)
@@ -79,7 +79,7 @@ def save_probe(
     means, deviations = torch.zeros(width), torch.ones(width)
     means[: len(mean)], deviations[: len(mean)] = mean, deviation
     _save_tokenizer(probe, backbone, folder)
-    depth = depth_of(probe.layer, backbone.layers, probe.backbone)
+    depth = depth_of(probe.layer, backbone.layers, str(probe.backbone))
     _save_remote(
         backbone, state, folder, _names(classes), pool=probe.pool, depth=depth, head=(whole, bias.clamp(min=-1e4)),
         scale=(means, deviations),
@@ -112,14 +112,14 @@ def limit_of(folder: Path) -> int:
 
 
 def _save_tokenizer(model: HF | Probe, backbone: Any, folder: Path) -> None:
-    tokenizer = backbones.load_tokenizer(model.backbone)
+    tokenizer = backbones.load_tokenizer(str(model.backbone))
     held: int = backbone.tokenizer.model_max_length
     tokenizer.model_max_length = min(model.max_length, held, _backbone.positions(backbone.model.config))
     tokenizer.truncation_side, tokenizer.padding_side = "right", "right"
     tokenizer.save_pretrained(str(folder))
 
 
-def _state(classifier: Any) -> dict[str, Tensor]:
+def merged(classifier: Any) -> dict[str, Tensor]:
     """Return the backbone's weights by name, fp32, with what was trained in their place and adapters merged."""
     body = classifier.body
     state = {name: value.detach().float().cpu() for name, value in classifier.backbone.model.state_dict().items()}
@@ -192,7 +192,7 @@ def _save_remote(
         "AutoConfig": f"{stem}.SurpassConfig",
         "AutoModelForSequenceClassification": f"{stem}.SurpassForSequenceClassification",
     }
-    with _quiet():
+    with quiet():
         model.save_pretrained(str(folder))
     shutil.copyfile(str(_modeling.__file__), folder / CODE)
 
@@ -206,7 +206,7 @@ def load(folder: Path, form: Form, limit: int) -> Any:
     stock = form == "transformers"
     cls: Any = AutoModelForSequenceClassification if stock else _modeling.SurpassForSequenceClassification
     try:
-        with _quiet():
+        with quiet():
             model = cls.from_pretrained(str(folder), local_files_only=True).eval()
             # with its config at hand no class is looked for in the folder, which would ask about running its code
             tokenizer = AutoTokenizer.from_pretrained(str(folder), config=model.config, local_files_only=True)
@@ -217,7 +217,8 @@ def load(folder: Path, form: Form, limit: int) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Let transformers write and read files without bars and notes."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

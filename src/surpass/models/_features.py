@@ -20,8 +20,8 @@ from surpass.runtime import Runtime
 def encode(encoder: TextEncoder, inputs: Inputs, runtime: Runtime) -> tuple[NDArray[np.float32], Facts]:
     """Return features (n, d) in the caller's row order, and facts; see `TextEncoder.encode`."""
     how = _loading.frozen(runtime, encoder.quantization)
-    backbone = _backbone.load(encoder.backbone, encoder.digest, encoder.precision, runtime, how)
-    depth = depth_of(encoder.layer, backbone.layers, encoder.backbone)
+    backbone = _backbone.load(str(encoder.backbone), encoder.digest, encoder.precision, runtime, how)
+    depth = depth_of(encoder.layer, backbone.layers, str(encoder.backbone))
     tokens = _backbone.tokenize(backbone, inputs, encoder.max_length)
     lengths = tokens.lengths
     width = backbone.width * (1 + (encoder.pool == "last+mean"))

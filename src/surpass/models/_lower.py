@@ -9,11 +9,12 @@ block serves every fit on some of them.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from surpass.models import _backbone, _lanes
+from surpass.models import _backbone, _lanes, _probing
 from surpass.models._backbone import Backbone, Batch, Tokens
 from surpass.runtime import Runtime
 
@@ -191,6 +192,19 @@ class Upper:
         """Set what the first layer that is run reads."""
         self.first.states = states
 
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """Let the first layers run in their places for a while."""
+        held = list(self.stack)
+        try:
+            for i, layer in enumerate(held):
+                if isinstance(layer, _Done):
+                    self.stack[i] = layer.__dict__["layer"]
+            yield
+        finally:
+            for i, layer in enumerate(held):
+                self.stack[i] = layer
+
 
 def _stack_of(model: Any, backbone: Backbone) -> nn.ModuleList:
     name = next(name for name, module in backbone.model.named_modules() if module is backbone.stack)
@@ -206,7 +220,7 @@ def can_skip(backbone: Backbone, depth: int) -> bool:
     """
     if backbone.stack is None or not 0 < depth < backbone.layers:
         return False
-    batch = _backbone.probe_batch(backbone)
+    batch = _probing.probe_batch(backbone)
     model = shared(backbone.model)
     try:
         upper = Upper(model, backbone, depth)

@@ -27,6 +27,7 @@ from surpass.models import _attention
 BINS = (64, 128, 256, 512)
 STEP = 64  # longer rows get bins of their own, a multiple of this
 ALIGNED = 16  # what is not packed is padded to a multiple of this: fewer shapes
+UNPADDED = -1  # in the place of the longest row that may be packed: of a model that reads its padding
 NAME = "surpass_packed"  # of the attention, in transformers' list
 
 # Median distance of packed states to padded ones, of their norm: SmolLM2-135M had .016 in bf16 (one token .24), 2e-6 in
@@ -94,8 +95,14 @@ def batches(lengths: Lengths, budget: int, longest: int) -> Iterator[list[int]]:
     Args:
         lengths: tokens of each row, (n,).
         budget: tokens that a batch may have, room included.
-        longest: tokens of the longest row that may be packed; batches of longer ones, which come first, are padded.
+        longest: tokens of the longest row that may be packed; batches of longer ones, which come first, are padded. UNPADDED:
+            batches hold rows of one length.
     """
+    if longest == UNPADDED:
+        for length in np.unique(lengths)[::-1]:
+            same = np.flatnonzero(lengths == length)
+            yield from (same[rows].tolist() for rows in padded(lengths[same], budget))
+        return
     alone, packed = np.flatnonzero(lengths > longest), np.flatnonzero(lengths <= longest)
     for rows in padded(lengths[alone], budget):
         yield alone[rows].tolist()

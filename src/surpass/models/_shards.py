@@ -6,24 +6,11 @@ are elsewhere (`_ranks.py`).
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch.distributed as dist
 from torch import Tensor
 
-from surpass.errors import SpecError
 from surpass.models import _backbone
 from surpass.models._classifier import Classifier
-
-
-def check(**off: Any) -> None:
-    """Raise SpecError for options, by name, that sharded weights do not take."""
-    used = [f"{name}={value}" for name, value in off.items() if value]
-    if used:
-        raise SpecError(
-            f"model 'hf': {', '.join(used)} cannot be computed with sharded weights (FSDP). Leave it out, or launch "
-            "without --use_fsdp: then every process holds all weights."
-        )
 
 
 def shard(model: Classifier) -> None:

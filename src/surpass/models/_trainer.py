@@ -219,10 +219,9 @@ def train(
     if companion is not None:
         model.companion = companion.to(model.backbone.device)
     average = Average(model, plan.ema) if plan.ema else None
-    reader = Reader(at, lambda: outputs(model.logits(watch, runtime), squared=goal.squared), average)
+    reader = Reader(at, watch.tokens, lambda: outputs(model.logits(watch, runtime), squared=goal.squared), average)
     loss = StepLoss(goal, method, plan.batch_size, total, companion)
     if runtime.team == "shards":
-        _shards.check(ema=plan.ema, l2_sp=plan.l2_sp, companion=companion, keep_weights=runtime.keep_weights)
         _shards.shard(model)
     losses = run(StepTrainer, model, rows, loss, plan=plan, runtime=runtime, callbacks=[reader])
     if average:
@@ -278,7 +277,9 @@ def _resume(running: StepTrainer, total: int) -> None:
     runtime, ranks, tokens = running.runtime, running.ranks, running.rows.tokens
     saver, state = Saver(running, total=total), None
     if runtime.scratch and not ranks.sharded:
-        held = [np.concatenate(tokens.ids), tokens.lengths, *running.step_loss.content()]
+        held = [*_checkpoint.content(tokens), *running.step_loss.content()]
+        for callback in running.callback_handler.callbacks:
+            held += callback.content() if isinstance(callback, Reader) else ()
         key = running.model.backbone.key
         saver.file = runtime.scratch / f"{running.phase}.safetensors"
         saver.about = _checkpoint.identity(_name(running), running.plan, key, running.model.shape, total, arrays=held)

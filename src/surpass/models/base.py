@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.artifacts import Facts, Inputs, Parameters, Targets, Values
+from surpass.artifacts import Facts, Inputs, Parameters, Targets, Values, Written
 from surpass.methods.base import Method, Need
+from surpass.models._pretrain import Backbone
 from surpass.runtime import Runtime
-from surpass.spec import Spec, name_of, option
+from surpass.spec import Spec, describe_kind, name_of, option
 
 Precision = Literal["auto", "fp32", "bf16"]
 Quantization = Literal["8bit", "4bit"] | None
@@ -49,7 +50,7 @@ class TextEncoder(Encoder):
     """Frozen features of a pretrained model: which backbone, which layer, how a text becomes one vector.
 
     Attributes:
-        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`.
+        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`, or a `Pretrain`.
         layer: "middle", "last", or the number of a hidden state (0 is the embeddings); "middle" is half of the layers,
             rounded up.
         pool: the last real token, the mean over real tokens, or both side by side.
@@ -61,7 +62,7 @@ class TextEncoder(Encoder):
 
     kind: ClassVar[str] = "encoder"
 
-    backbone: str
+    backbone: Backbone
     layer: str | int = "middle"
     pool: Literal["last", "mean", "last+mean"] = "last+mean"
     max_length: int = option(512, low=2)
@@ -80,8 +81,12 @@ class TextEncoder(Encoder):
         from surpass.assets import backbones
         from surpass.models import _precision
 
+        backbone = self.backbone if isinstance(self.backbone, str) else self.backbone.resolve()
         return dataclasses.replace(
-            self, digest=backbones.digest(self.backbone), precision=_precision.resolve(self.precision)
+            self,
+            backbone=backbone,
+            digest=backbones.digest(backbone),
+            precision=_precision.resolve(self.precision),
         )
 
     def problem(self) -> str | None:
@@ -100,7 +105,7 @@ class TextEncoder(Encoder):
 
     def label(self) -> str:
         """Return the backbone."""
-        return self.backbone
+        return self.backbone if isinstance(self.backbone, str) else self.backbone.label()
 
 
 def _missing_package(quantization: Quantization = None) -> str | None:
@@ -137,6 +142,19 @@ class Fitted(Protocol):
         """Write the fitted model into an existing empty folder."""
 
 
+class Writer(Fitted, Protocol):
+    """A fitted model that answers with texts; its `watched` are (p, m, 1) their probabilities.
+
+    Attributes:
+        watched_texts: (p, m) texts of the watched inputs at `steps`.
+    """
+
+    watched_texts: Written
+
+    def write(self, inputs: Inputs) -> tuple[Values, Written]:
+        """Return the probabilities (n, k) of k texts a row, the most probable first, and the texts (n, k)."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Work:
     """One fit as a model sees it.
@@ -147,7 +165,7 @@ class Work:
         targets: what to fit, for the same n rows.
         watch: m rows to predict at several points of training (validation, test and shifted tests), for models that
             train by steps; models with a closed solution predict them once.
-        target: "classification", "regression", ...
+        target: "classification", "regression", "generation", ...
         classes: number of classes, or of output columns.
         method: its `loss`, when `method.needs` has "custom_loss", is what to minimize.
         seed: the only source of randomness.
@@ -175,8 +193,12 @@ class Model(Spec):
     """A model family. `fit` must be deterministic in (self, work) on the processor."""
 
     family: ClassVar[str] = "model"
+    required: ClassVar[tuple[tuple[str, ...], ...]] = (("fit", "fit_all"),)
+    """What a plug-in has to define, at least one of each group."""
     spreads: ClassVar[bool] = False
     """Whether several processes can compute one fit together; see `Runtime.team`."""
+    whole: ClassVar[tuple[str, ...]] = ()
+    """Options that, where they are set, need all weights on every device."""
     inputs: ClassVar[frozenset[str]] = frozenset({"text"})
     targets: ClassVar[frozenset[str]] = frozenset({"classification"})
     reads_features: ClassVar[bool] = False
@@ -199,6 +221,20 @@ class Model(Spec):
     def pretrained(self) -> Model | None:
         """Return the model whose predictions are this one's before any training (zero-shot), or None."""
         return None
+
+    def unshardable(self, method: Method, runtime: Runtime) -> str | None:
+        """Return why a fit cannot be computed with the sharded weights that the runtime's team has, or None."""
+        if not self.spreads or runtime.team != "shards":
+            return None
+        used = [f"{name}={value}" for name in self.whole if (value := getattr(self, name))]
+        used += [describe_kind(method)] if type(method).companion is not Method.companion else []
+        used += ["--keep-weights"] if runtime.keep_weights else []
+        return (
+            f"{describe_kind(self)} cannot take {' or '.join(used)} with sharded weights (FSDP). Leave it out, or launch "
+            "without --use_fsdp: then every process holds all weights."
+            if used
+            else None
+        )
 
     def warm(self, inputs: Inputs, runtime: Runtime) -> None:
         """Keep in the runtime's memo what fits on any of these rows share; nothing unless a family has such a thing."""

@@ -25,6 +25,7 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Targets, Values
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
+from surpass.models._pretrain import Backbone
 from surpass.models.base import Model, Precision, Quantization, TextEncoder, Work, backbone_label
 from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
@@ -38,7 +39,7 @@ class HF(Model):
     """A finetuned pretrained model.
 
     Attributes:
-        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`.
+        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`, or a `Pretrain`.
         tune: "full" trains all parameters, "lora" low-rank adapters on every linear map, "top" the top `layers` layers.
         layers: with "top" and "lora", how many layers, counted from the top, train; all when none.
         pool: the vector under the head: the last real token or the mean; none is "last" for decoders, "mean" for encoders.
@@ -70,10 +71,11 @@ class HF(Model):
     """
 
     spreads: ClassVar[bool] = True
+    whole: ClassVar[tuple[str, ...]] = ("ema", "l2_sp", "generative")
     inputs: ClassVar[frozenset[str]] = frozenset({"text", "pair"})
     targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
 
-    backbone: str
+    backbone: Backbone
     tune: Literal["full", "lora", "top"] = "full"
     layers: int | None = option(None, low=1)
     pool: Literal["last", "mean"] | None = None
@@ -143,7 +145,7 @@ class HF(Model):
     def resolve(self) -> HF:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
         known = self.encoder().resolve()
-        return dataclasses.replace(self, digest=known.digest, precision=known.precision)
+        return dataclasses.replace(self, backbone=known.backbone, digest=known.digest, precision=known.precision)
 
     def problem(self) -> str | None:
         """Return why this model cannot run here: backbone, packages, or more layers asked for than there are."""
@@ -158,7 +160,7 @@ class HF(Model):
                 return f"package '{name}' is not installed, but model 'hf' needs it. pip install 'surpass[hf]'"
         if self.generative and (found := _causal.problem(self.backbone)):
             return f"model 'hf': generative={self.generative}, but {found}"
-        if self.layers is None or self.backbone.startswith("hub:"):
+        if self.layers is None or str(self.backbone).startswith("hub:"):
             return None
         from surpass.assets import backbones
 
@@ -187,6 +189,8 @@ class HF(Model):
         from surpass.models import _classifier, _trainer
         from surpass.models._steps import Goal
 
+        if refusal := self.unshardable(work.method, runtime):
+            raise SpecError(refusal)
         if len(work.inputs) == 0:
             raise DataError("model 'hf' was given no rows to train on. Raise n_transfer, or let the method keep rows.")
         backbone = self._load(runtime)
@@ -197,10 +201,6 @@ class HF(Model):
         targets, mean, spread = _standardized(work)
         plan = self._plan(work.seed)
         language: Facts = {}
-        if runtime.team == "shards":
-            from surpass.models import _shards
-
-            _shards.check(generative=self.generative)
         if self.generative:
             from surpass.models import _language
 
@@ -232,7 +232,7 @@ class HF(Model):
         from surpass.models import _backbone, _loading
 
         how = _loading.quantized(self.quantization)
-        return _backbone.load(self.backbone, self.digest, self.precision, runtime, how)
+        return _backbone.load(str(self.backbone), self.digest, self.precision, runtime, how)
 
     def _shape(self, columns: int, *, preference: bool = False) -> Any:
         from surpass.models._classifier import Shape

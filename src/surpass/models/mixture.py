@@ -27,6 +27,7 @@ from surpass.artifacts import Array, Inputs
 from surpass.errors import DataError
 from surpass.methods.base import Need
 from surpass.models._pixels import numbers
+from surpass.models._pretrain import Backbone
 from surpass.models.base import Fitted, Model, Precision, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option, options_of
@@ -37,7 +38,8 @@ class Mixture(Model):
     """A mixture of logistic heads.
 
     Attributes:
-        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`; empty: the rows are vectors or images themselves.
+        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`, or a `Pretrain`; empty: the rows are vectors or
+            images themselves.
         layer: "middle", "last" or the number of a hidden state.
         pool: the last real token, the mean over real tokens, or both side by side.
         max_length: tokens per text; longer texts are truncated and counted.
@@ -54,7 +56,7 @@ class Mixture(Model):
 
     targets: ClassVar[frozenset[str]] = frozenset({"classification"})
 
-    backbone: str = ""
+    backbone: Backbone = ""
     layer: str | int = "middle"
     pool: Literal["last", "mean", "last+mean"] = "last+mean"
     max_length: int = option(512, low=2)
@@ -95,7 +97,7 @@ class Mixture(Model):
         if encoder is None:
             return self
         settled = encoder.resolve()
-        return dataclasses.replace(self, digest=settled.digest, precision=settled.precision)
+        return dataclasses.replace(self, backbone=settled.backbone, digest=settled.digest, precision=settled.precision)
 
     def label(self) -> str:
         """Return the backbone's short name, how many heads, and the options that are not the defaults."""

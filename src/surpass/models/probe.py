@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from surpass.artifacts import Inputs, Values
 from surpass.errors import DataError
 from surpass.methods.base import Need
+from surpass.models._pretrain import Backbone
 from surpass.models.base import Fitted, Model, Precision, Quantization, Solved, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
@@ -38,7 +39,7 @@ class Probe(Model):
     """A linear head on frozen features.
 
     Attributes:
-        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`.
+        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`, or a `Pretrain`.
         layer: "middle", "last" or the number of a hidden state.
         pool: the last real token, the mean over real tokens, or both side by side.
         max_length: tokens per text; longer texts are truncated and counted.
@@ -61,7 +62,7 @@ class Probe(Model):
     targets: ClassVar[frozenset[str]] = frozenset({"classification", "regression", "preference"})
     reads_features: ClassVar[bool] = True
 
-    backbone: str
+    backbone: Backbone
     layer: str | int = "middle"
     pool: Literal["last", "mean", "last+mean"] = "last+mean"
     max_length: int = option(512, low=2)
@@ -93,7 +94,7 @@ class Probe(Model):
     def resolve(self) -> Probe:
         """Fill the backbone's digest and the precision."""
         settled = self.encoder().resolve()
-        return dataclasses.replace(self, digest=settled.digest, precision=settled.precision)
+        return dataclasses.replace(self, backbone=settled.backbone, digest=settled.digest, precision=settled.precision)
 
     def label(self) -> str:
         """Return the backbone's short name and the options that are not the defaults."""

@@ -18,6 +18,7 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Values
 from surpass.errors import IncompatibleError
 from surpass.methods.base import Need
+from surpass.models._pretrain import Backbone
 from surpass.models.base import Model, Precision, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
@@ -34,7 +35,7 @@ class Prompt(Model):
     targets it is given: ground truth for a ceiling, weak labels for a student.
 
     Attributes:
-        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`; a decoder.
+        backbone: `hub:ORG/NAME@REV`, `path:DIR` or `package:NAME`, or a `Pretrain`; a decoder.
         shots: examples in the prompt.
         balance: draw the examples so that their classes are as equally many as the labels allow; else draw them freely.
         calibrate: contextual calibration (Zhao et al. 2021, arXiv 2102.09690): probabilities are divided by those of the
@@ -50,7 +51,7 @@ class Prompt(Model):
     targets: ClassVar[frozenset[str]] = frozenset({"classification"})
     learns: ClassVar[bool] = False
 
-    backbone: str
+    backbone: Backbone
     shots: int = option(0, low=0)
     balance: bool = True
     calibrate: bool = False
@@ -75,7 +76,7 @@ class Prompt(Model):
     def resolve(self) -> Prompt:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
         known = self.encoder().resolve()
-        return dataclasses.replace(self, digest=known.digest, precision=known.precision)
+        return dataclasses.replace(self, backbone=known.backbone, digest=known.digest, precision=known.precision)
 
     def problem(self) -> str | None:
         """Return why this model cannot run here: the backbone is missing or is no decoder, or a package is missing."""
@@ -103,7 +104,7 @@ class Prompt(Model):
                 f"model 'prompt' answers with one digit, so it takes up to {MOST_CLASSES} classes; the task has "
                 f"{work.classes}. Choose a model that is finetuned."
             )
-        backbone = _backbone.load(self.backbone, self.digest, self.precision, runtime, _loading.frozen(runtime))
+        backbone = _backbone.load(str(self.backbone), self.digest, self.precision, runtime, _loading.frozen(runtime))
         asked = _prompting.Question.of(work, chat=self.template == "chat")
         asker = _prompting.Asker(backbone, asked, limit=self.max_length, runtime=runtime)
         if self.shots:

@@ -71,7 +71,9 @@ class Sklearn(Model):
         """Classes and preferences where the estimator gives probabilities, else numbers."""
         try:
             classifies = self.estimator == DEFAULT or not self._known() or hasattr(self._class(), "predict_proba")
-        except (ImportError, AttributeError, ValueError, TypeError):  # `problem` says why
+        except (ImportError, AttributeError, ValueError, TypeError):
+            classifies = False
+        if not classifies and self.problem():  # which says why
             return frozenset({"classification", "preference", "regression"})
         return frozenset({"classification", "preference"} if classifies else {"regression"})
 
@@ -103,17 +105,27 @@ class Sklearn(Model):
             if isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES:
                 remedy = f"Install it: pip install {LIBRARIES[error.name]}"
             return f"model 'sklearn': estimator={self.estimator!r} with {dict(self.params)}: {said}. {remedy}."
-        if "sample_weight" not in inspect.signature(self._class().fit).parameters:
+        return self._useless(estimator)
+
+    def _useless(self, estimator: Any) -> str | None:
+        """Return why an estimator that can be had learns nothing from soft labels, or None."""
+        if "sample_weight" not in inspect.signature(type(estimator).fit).parameters:
             return (
                 f"model 'sklearn': {self.estimator}.fit takes no sample_weight, which soft labels need. "
                 "Choose another estimator, such as sklearn.linear_model.LogisticRegression."
             )
-        from sklearn.base import ClassifierMixin
+        from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-        if issubclass(self._class(), ClassifierMixin) and not hasattr(self._class(), "predict_proba"):
+        if isinstance(estimator, ClassifierMixin) and not hasattr(estimator, "predict_proba"):
             return (
-                f"model 'sklearn': {self.estimator} gives classes without probabilities, which labels need. "
-                f"Choose another estimator, such as {DEFAULT}."
+                f"model 'sklearn': {self.estimator} with {dict(self.params)} gives classes without probabilities, which "
+                f"labels need. Set the option that turns them on, or choose another estimator, such as {DEFAULT}."
+            )
+        learns = isinstance(estimator, ClassifierMixin | RegressorMixin) or hasattr(estimator, "predict_proba")
+        if isinstance(estimator, BaseEstimator) and not learns:
+            return (
+                f"model 'sklearn': {self.estimator} learns from no labels: it is neither a classifier nor a regressor. "
+                f"Choose one that is, such as {DEFAULT}."
             )
         return None
 

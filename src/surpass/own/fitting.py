@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import FeatureTable, Inputs, Predictions, Rows, Splits, Values, candidates, take
-from surpass.computing import Job
+from surpass.fits import Job
 from surpass.labels.base import LabelSource
 from surpass.methods.base import Method
 from surpass.models.base import Encoder, Fitted, Model

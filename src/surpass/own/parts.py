@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from surpass.components import component
 from surpass.errors import IncompatibleError, SpecError, StudyError
 from surpass.feasibility import NEEDS, REMEDY
 from surpass.methods.base import FROM_LABELS, Method
 from surpass.models.base import Model
 from surpass.registry import REGISTRIES
 from surpass.spec import Spec, describe_kind
-from surpass.studyfile import component
 
 BACKBONES = ("hub:", "path:", "package:")
 SMALL, TOP = 60e6, 2

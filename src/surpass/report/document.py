@@ -9,7 +9,20 @@ from itertools import groupby
 import yaml
 
 from surpass.checks import Finding
-from surpass.report import analyses, choosing, diagnoses, misfit, plots, settings, shift, story, tables, text
+from surpass.report import (
+    analyses,
+    choosing,
+    diagnoses,
+    made,
+    misfit,
+    plots,
+    settings,
+    shift,
+    sides,
+    story,
+    tables,
+    text,
+)
 from surpass.report.blocks import (
     Block,
     Code,
@@ -46,7 +59,7 @@ _MOST_ROWS = 1000
 def build(results: Results) -> Document:
     """Return the whole report of a study."""
     parts = (
-        *(_headline, _plots, shift.section, _stopping, _training, _agreement),
+        *(_headline, _plots, sides.section, shift.section, _stopping, _training, _agreement),
         *(
             analyses.errors,
             analyses.calibration,
@@ -56,7 +69,7 @@ def build(results: Results) -> Document:
             analyses.sizes,
             analyses.saliency,
         ),
-        *(diagnoses.section, _findings, _undefined, _failures),
+        *(made.section, diagnoses.section, _findings, _undefined, _failures),
     )
     sections = [section for part in parts if (section := part(results))]
     sections += [*_everything(results), _appendix(results)]

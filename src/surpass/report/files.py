@@ -101,6 +101,7 @@ def json_text(results: Results) -> str:
         ],
         "agreement": [_flat(row) for row in results.agreement],
         **analyses(results),
+        "sides": [{name: v for name, v in _flat(row).items() if name != "drawing"} for row in results.sides],
         "curves": [dataclasses.asdict(curve) for curve in results.curves],
         "findings": [dataclasses.asdict(finding) for finding in results.findings],
         "timings": [dataclasses.asdict(stage) for stage in results.stages],

@@ -5,20 +5,18 @@ How the intervals are made, and why so, stands in `surpass.stats.intervals`; how
 `surpass.stats.resampling`.
 """
 
-from surpass.stats.comparison import (
-    AgreementEstimate,
-    Comparison,
-    Ratios,
-    Run,
-    agreement_estimate,
-    combined_estimates,
-    compare,
-    compare_all,
-    ratio_estimates,
-)
+from surpass.stats.comparison import Comparison, compare, compare_all
 from surpass.stats.intervals import Estimate
 from surpass.stats.paired import Difference, Outcome, outcome, paired_difference
 from surpass.stats.resampling import RESAMPLES, RESAMPLES_SLOW
+from surpass.stats.runs import Run
+from surpass.stats.shares import (
+    AgreementEstimate,
+    Ratios,
+    agreement_estimate,
+    combined_estimates,
+    ratio_estimates,
+)
 from surpass.stats.tasks import ALTERNATIVES, OverTasks, PairedTest, holm, over_tasks
 
 __all__ = [

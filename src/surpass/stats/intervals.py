@@ -40,6 +40,7 @@ visibly skewed leave a single score's interval short (91.5 % for a ceiling with 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,9 @@ GAP, GAIN = CEILING - FLOOR, STUDENT - FLOOR
 
 LEAST = 0.75
 """The narrowest interval, as a share of the one that holds nothing but the noise of the test rows."""
+
+_ROUNDING = 1e-13
+"""A variance of a contrast is 0 below this share of what its scores could give it: equal scores cancel but for rounding."""
 
 _NAN = float("nan")
 _UNBOUNDED = (-float("inf"), float("inf"))
@@ -134,15 +138,22 @@ class Spread:
         """Return half the width of the interval of each contrast, (...,) for contrasts (..., q)."""
         from scipy.special import stdtrit
 
-        seeds, rows = _form(contrasts, self.between), _form(contrasts, self.shared)
+        least = _ROUNDING * (np.abs(contrasts) @ self._sizes) ** 2
+        seeds, rows = _form(contrasts, self.between, least), _form(contrasts, self.shared, least)
         total = seeds + rows
         share = np.divide(seeds, total, out=np.zeros_like(total), where=total > 0)
         freedom = 1 / (share / max(self.seeds - 1, 1) + (1 - share) / (self.groups - 1))
         half = stdtrit(freedom, (1 + self.level) / 2) * np.sqrt(total)
         if self.rows is None:
             return np.asarray(half)
-        alone = LEAST * stdtrit(self.groups - 1, (1 + self.level) / 2) * np.sqrt(_form(contrasts, self.rows))
+        alone = LEAST * stdtrit(self.groups - 1, (1 + self.level) / 2) * np.sqrt(_form(contrasts, self.rows, least))
         return np.asarray(np.maximum(half, alone))
+
+    @cached_property
+    def _sizes(self) -> Values:
+        """The standard deviation of each score, (q,): with weights, a bound on that of their sum."""
+        held = [part.diagonal() for part in (self.between, self.shared, self.rows) if part is not None]
+        return np.asarray(np.sqrt(np.abs(held).sum(axis=0)))
 
     def estimate(self, contrast: Values, *, bounds: tuple[float, float] = _UNBOUNDED) -> Estimate:
         """Return a weighted sum of the scores with its interval, cut at the bounds of what is possible."""
@@ -153,8 +164,8 @@ class Spread:
         problems = [self._problem(contrast) for contrast in contrasts]
         found = [self._made(_NAN, _NAN, _NAN, problem) for problem in problems]
         good = [i for i, problem in enumerate(problems) if not problem]
-        for i, half in zip(good, self.half_width(contrasts[good]).tolist() if good else [], strict=True):
-            value = float(contrasts[i] @ self.means)
+        halves = self.half_width(contrasts[good]).tolist() if good else []
+        for i, half, value in zip(good, halves, (contrasts[good] @ self.means).tolist(), strict=True):
             note = "" if half > 0 else "no variation between seeds or rows, so the interval has no width"
             found[i] = self._made(value, max(value - half, bounds[0]), min(value + half, bounds[1]), note)
         return found
@@ -166,38 +177,38 @@ class Spread:
         if problem:
             return self._made(_NAN, _NAN, _NAN, problem)
         value = float(gain @ self.means) / below.value
-        low, high = (self._farthest(value, side, gain, gap) for side in (-1.0, 1.0))
+        low, high = self._farthest(value, gain, gap)
         return self._made(value, low, high, "", how=", Fieller")
 
-    def _farthest(self, value: float, side: float, gain: Values, gap: Values) -> float:
-        """Return the outermost ratio on one side of gain/gap that the data do not exclude."""
+    def _farthest(self, value: float, gain: Values, gap: Values) -> tuple[float, float]:
+        """Return the outermost ratios below and above gain/gap that the data do not exclude."""
         unit = float(self.half_width(gain - value * gap)) / abs(float(gap @ self.means))
         if unit == 0:
-            return value
-
-        def kept(ratios: Values) -> npt.NDArray[np.bool_]:
-            contrasts = gain - ratios[:, None] * gap
-            return np.asarray(np.abs(contrasts @ self.means) <= self.half_width(contrasts))
-
-        reach = side * unit * _REACH
+            return value, value
+        reach = np.outer((-unit, unit), _REACH)
         for _ in range(5):  # the first round finds the bracket, each other narrows it a hundredfold
-            inside = np.flatnonzero(kept(value + reach))
-            last = int(inside[-1]) if len(inside) else 0
-            reach = np.linspace(reach[last], reach[min(last + 1, len(reach) - 1)], 101)
-        return float(value + reach[0])
+            contrasts = gain - (value + reach)[..., None] * gap
+            inside = np.abs(contrasts @ self.means) <= self.half_width(contrasts)
+            last = [int(np.flatnonzero(side)[-1]) if side.any() else 0 for side in inside]
+            ends = [(side[i], side[min(i + 1, len(side) - 1)]) for side, i in zip(reach, last, strict=True)]
+            reach = np.array([np.linspace(inner, outer, 101) for inner, outer in ends])
+        low, high = (value + reach[:, 0]).tolist()
+        return low, high
 
     def _problem(self, contrast: Values) -> str:
-        found = [text for text, weight in zip(self.problems, contrast, strict=True) if text and weight]
-        return found[0] if found else ""
+        if not any(self.problems):
+            return ""
+        return next((text for text, weight in zip(self.problems, contrast, strict=True) if text and weight), "")
 
     def _made(self, value: float, low: float, high: float, note: str, *, how: str = "") -> Estimate:
         notes = "; ".join(text for text in (note, self.remark) if text)
         return Estimate(value, low, high, self.level, self.seeds, self.groups, self.method + how, notes)
 
 
-def _form(contrasts: Values, covariance: Values) -> Values:
-    """Return the variance of each contrast, (...,) for contrasts (..., q), not below 0 for rounding."""
-    return np.asarray(((contrasts @ covariance) * contrasts).sum(axis=-1).clip(min=0))
+def _form(contrasts: Values, covariance: Values, least: Values) -> Values:
+    """Return the variance of each contrast, (...,) for contrasts (..., q); 0 where it is less than `least`."""
+    found = ((contrasts @ covariance) * contrasts).sum(axis=-1)
+    return np.asarray(np.where(found > least, found, 0.0))
 
 
 def _gap_problem(gap: Estimate, *, higher_is_better: bool) -> str:

@@ -19,9 +19,16 @@ import numpy as np
 
 from surpass.errors import DataError
 from surpass.metrics import Metric, metric
-from surpass.stats.comparison import Run, check_settings, grouped, spread_of
-from surpass.stats.intervals import Estimate
-from surpass.stats.resampling import RESAMPLES, RESAMPLES_SLOW, Numbers, Values, ratio_draws, score_draws
+from surpass.stats.intervals import Estimate, Spread
+from surpass.stats.resampling import (
+    RESAMPLES,
+    RESAMPLES_SLOW,
+    Numbers,
+    Values,
+    ratio_noise,
+    score_draws,
+)
+from surpass.stats.runs import Run, check_settings, grouped, noisy_spread, spread_of
 
 Outcome = Literal["win", "tie", "loss", "undefined"]
 
@@ -89,16 +96,14 @@ def paired_difference(
     check_settings(level=level, resamples=resamples)
     _check_pairs(pairs)
     index, groups = grouped([run.groups for run, _ in pairs], [np.shape(run.labels) for run, _ in pairs])
-    points, draws = _points_and_draws(score, pairs, index, groups=groups, resamples=resamples, seed=seed)
-    whose = ("of the floor", "of the ceiling", "difference", "of the method", "of the baseline")
-    spread = spread_of(points, draws, [f"{name} {part}" for part in whose], groups=groups, level=level)
+    spread = _spread(score, pairs, index, groups=groups, resamples=resamples, seed=seed, level=level)
     sign = 1.0 if score.higher_is_better else -1.0
     pgr = spread.pgr(higher_is_better=score.higher_is_better, gain=_DIFFERENCE, gap=_CEILING - _FLOOR)
     student, other = (spread.estimate(role, bounds=score.bounds) for role in (_STUDENT, _BASELINE))
     return Difference(name, student, other, spread.estimate(sign * _DIFFERENCE), _told(pgr, pairs))
 
 
-def _points_and_draws(
+def _spread(
     score: Metric,
     pairs: Sequence[tuple[Run, Run]],
     index: Sequence[Numbers],
@@ -106,16 +111,24 @@ def _points_and_draws(
     groups: int,
     resamples: int,
     seed: int,
-) -> tuple[Values, Values]:
-    """Return floor, ceiling, difference, method and baseline of each seed (k, 5), and their draws (R, k, 5)."""
-    sets = [[score.checked(b.labels, guess) for guess in (b.floor, b.ceiling, a.student, b.student)] for a, b in pairs]
-    points = _with_difference(np.array([[score.value(*one) for one in four] for four in sets]))
+    level: float,
+) -> Spread:
+    """Return the spread of floor, ceiling, difference, method and baseline."""
+    whose = ("of the floor", "of the ceiling", "difference", "of the method", "of the baseline")
+    names = [f"{score.name} {part}" for part in whose]
+    roles = ("floor", "ceiling", "student")
+    sets = []
+    for method, baseline in pairs:
+        floor, ceiling, other = (baseline.read(score.kinds[0], role) for role in roles)
+        sets.append([floor, ceiling, method.read(score.kinds[0], "student"), other])
     if score.per_row is None:
-        drawn = score_draws(score, sets, index, groups=groups, resamples=resamples, seed=seed)
-        return points, _with_difference(drawn)
+        scores, drawn = score_draws(score, sets, index, groups=groups, resamples=resamples, seed=seed)
+        return spread_of(_with_difference(scores), _with_difference(drawn), names, groups=groups, level=level)
+    points = _with_difference(np.array([[score.known(*one) for one in four] for four in sets]))
     tops = [_with_difference(np.column_stack([score.per_row(*one) for one in four])) for four in sets]
     ones = [np.ones((len(top), 1)) for top in tops]
-    return points, ratio_draws(tops, ones, index, groups=groups, resamples=resamples, seed=seed)
+    noise = ratio_noise(tops, ones, index, groups=groups, resamples=resamples, seed=seed)
+    return noisy_spread(points, noise, names, groups=groups, level=level)
 
 
 def _with_difference(scores: Values) -> Values:

@@ -1,7 +1,10 @@
 """Scores under resampled test rows: whole groups get multinomial weights, the same for all seeds and predictors.
 
-For R resamples, k seeds, G groups and q quantities (floor, student, ceiling) every function here returns draws
-(R, k, q). A group's weight applies to all its rows in every seed, so what predictors and seeds share stays shared.
+For R resamples, k seeds, G groups and q quantities (floor, student, ceiling) draws are (R, k, q). A group's weight applies
+to all its rows in every seed, so what predictors and seeds share stays shared.
+
+Means over rows whose groups are of one size are linear in the weights. Their covariance over the resamples is then that of
+the weights between the sums of the groups, and no draw is made: a study asks for it a thousand times with the same weights.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +30,8 @@ RESAMPLES_SLOW = 1_000
 _BLOCK = 1 << 17  # weights held at once: 1 MB, within the processor's cache; four times as many took twice as long
 _KEPT = 1 << 24  # counts kept from call to call: 32 MB
 _HELD = 4096  # draws of single predictors kept from call to call: 8 KB each for RESAMPLES_SLOW
+_ROUNDING = 1e-14  # of one draw, as a share of it
+_SQUARE = 2048  # groups up to which the covariance of their weights is kept: 32 MB
 
 
 def numbered_groups(groups: Sequence[Sequence[str] | npt.NDArray[np.generic]]) -> tuple[list[Numbers], int]:
@@ -94,9 +99,9 @@ def ratio_draws(
         resamples: R.
         seed: of the draws.
     """
-    top = np.stack([_group_sums(part, number, groups) for part, number in zip(tops, index, strict=True)], axis=1)
-    bottom = np.stack([_group_sums(part, number, groups) for part, number in zip(bottoms, index, strict=True)], axis=1)
-    top, bottom = top.reshape(groups, -1), np.broadcast_to(bottom, top.shape).reshape(groups, -1)
+    top, bottom = _sums(tops, index, groups), _sums(bottoms, index, groups)
+    bottom = np.broadcast_to(bottom, top.shape).reshape(groups, -1)
+    top = top.reshape(groups, -1)
     alike = bool((bottom == bottom[0]).all())  # groups of one size: every resample has the same number of rows
     sums = top if alike else np.concatenate([top, bottom], axis=1)
     columns, start = top.shape[1], 0
@@ -110,8 +115,84 @@ def ratio_draws(
     return draws.reshape(resamples, len(tops), -1)
 
 
-def _group_sums(values: Values, number: Numbers, groups: int) -> Values:
-    return np.column_stack([np.bincount(number, weights=column, minlength=groups) for column in values.T])
+def _sums(parts: Sequence[Values], index: Sequence[Numbers], groups: int) -> Values:
+    """Return the sums within groups of the columns of each run, (G, k, q)."""
+    found = [
+        np.column_stack([np.bincount(number, weights=column, minlength=groups) for column in part.T])
+        for part, number in zip(parts, index, strict=True)
+    ]
+    return np.stack(found, axis=1)
+
+
+class Noise(NamedTuple):
+    """What resampled rows do to scores: covariances as `covariances` returns them, from `kept` of `drawn` resamples."""
+
+    shared: Values
+    rows: Values
+    kept: int
+    drawn: int
+
+
+def noise_of(draws: Values, *, groups: int) -> Noise:
+    """Return the noise of draws (R, k, q), of which those in which a score does not exist are left out."""
+    count, _, quantities = draws.shape
+    with np.errstate(invalid="ignore"):
+        whole = np.isfinite(np.ones(count) @ draws.reshape(count, -1)).all()
+    kept = draws if whole else draws[np.isfinite(draws).all(axis=(1, 2))]
+    if groups < 2 or not len(kept):
+        nothing = np.zeros((quantities, quantities))
+        return Noise(nothing, nothing, len(kept), count)
+    return Noise(*covariances(kept, groups=groups), len(kept), count)
+
+
+def ratio_noise(
+    tops: Sequence[Values],
+    bottoms: Sequence[Values],
+    index: Sequence[Numbers],
+    *,
+    groups: int,
+    resamples: int,
+    seed: int,
+) -> Noise:
+    """Return the noise of the draws that `ratio_draws` returns, which are not made where that can be known without."""
+    found = linear_noise(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
+    if found:
+        return found
+    draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
+    return noise_of(draws, groups=groups)
+
+
+def linear_noise(
+    tops: Sequence[Values],
+    bottoms: Sequence[Values],
+    index: Sequence[Numbers],
+    *,
+    groups: int,
+    resamples: int,
+    seed: int,
+) -> Noise | None:
+    """Return `ratio_noise` of means over rows in groups of one size; None for others, and for very many groups."""
+    if not 2 <= groups <= _SQUARE or groups * resamples > _KEPT:
+        return None
+    counts = [np.bincount(number, minlength=groups) for number in index]
+    if not all(part[0].all() and (part == part[0]).all() for part in (*counts, *bottoms)):
+        return None
+    size = np.array([count[0] * bottom[0] for count, bottom in zip(counts, bottoms, strict=True)])
+    means = _sums(tops, index, groups) / size
+    means -= means.mean(axis=0)  # a constant is the same in every resample: exactly so, not but for rounding
+    weights, seeds = _kept_square(groups, resamples, seed), len(tops)
+    whole = means.mean(axis=1)
+    of_seeds = sum(means[:, s].T @ (weights @ means[:, s]) for s in range(seeds))
+    parts = _parted(whole.T @ weights @ whole, np.asarray(of_seeds), seeds, 1 / (groups * (groups - 1)))
+    return Noise(*parts, resamples, resamples)
+
+
+@lru_cache(maxsize=4)
+def _kept_square(groups: int, resamples: int, seed: int) -> Values:
+    """Return the covariance of the groups' weights over the resamples, (G, G); float32 holds sums of counts exactly."""
+    counts = _kept_counts(groups, resamples, seed).astype(np.float32)
+    means = np.ones(resamples, dtype=np.float32) @ counts / np.float64(resamples)
+    return np.asarray((counts.T @ counts) / np.float64(resamples) - np.outer(means, means))
 
 
 def score_draws(
@@ -122,18 +203,18 @@ def score_draws(
     groups: int,
     resamples: int,
     seed: int,
-) -> Values:
-    """Return draws of a metric that is no mean over rows; NaN where it does not exist (one class drawn).
+) -> tuple[Values, Values]:
+    """Return scores (k, q) of a metric that is no mean over rows, and draws; NaN where one does not exist (one class drawn).
 
     `sets` holds for each run q pairs of labels and predictions, as `Metric.checked` returns them.
     """
-    draws = np.empty((resamples, len(sets), len(sets[0])))
+    points, draws = np.empty((len(sets), len(sets[0]))), np.empty((resamples, len(sets), len(sets[0])))
     missing: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for s, (pairs, number) in enumerate(zip(sets, index, strict=True)):
         for q, pair in enumerate(pairs):
-            name = (metric.name, groups, resamples, seed, *(_digest(item) for item in (*pair, number)))
+            name: tuple[object, ...] = (metric.name, groups, resamples, seed, _digest(*pair, number))
             if name in _held:
-                draws[:, s, q] = _held[name]
+                points[s, q], draws[:, s, q] = _held[name]
             else:
                 missing.setdefault(name, []).append((s, q))
     if missing:
@@ -141,21 +222,23 @@ def score_draws(
         found = _scores_drawn(
             metric, [sets[s][q] for s, q in first], [index[s] for s, _ in first], groups, resamples, seed
         )
-        for (name, places), drawn in zip(missing.items(), found.T, strict=True):
+        for (name, places), (s, q), drawn in zip(missing.items(), first, found.T, strict=True):
+            value = metric.known(*sets[s][q])
             for s, q in places:
-                draws[:, s, q] = drawn
+                points[s, q], draws[:, s, q] = value, drawn
             if len(_held) >= _HELD:
                 _held.pop(next(iter(_held)))
-            _held[name] = drawn.copy()
-    return draws
+            _held[name] = value, drawn.copy()
+    return points, draws
 
 
-_held: dict[tuple[object, ...], Values] = {}
-"""Draws of predictors that other cells compare with too: a supervisor, a ceiling, a baseline."""
+_held: dict[tuple[object, ...], tuple[float, Values]] = {}
+"""Scores and draws of predictors that other cells compare with too: a supervisor, a ceiling, a baseline."""
 
 
-def _digest(values: npt.NDArray[np.generic]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(values).tobytes() + str(values.shape).encode(), digest_size=16).digest()
+def _digest(*arrays: npt.NDArray[np.generic]) -> bytes:
+    parts = (part for values in arrays for part in (values.tobytes(), str(values.shape).encode()))
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
 
 
 def _scores_drawn(
@@ -189,12 +272,31 @@ def covariances(draws: Values, *, groups: int) -> tuple[Values, Values]:
     division by G.
     """
     count, seeds, quantities = draws.shape
-    centred = draws - draws.mean(axis=0)
-    mean = sum(centred[:, s] for s in range(seeds)) / seeds  # four times as fast as `centred.mean(axis=1)`
-    of_mean = mean.T @ mean
-    shared = of_mean
-    if seeds > 1:
-        flat = centred.reshape(-1, quantities)
-        shared = (of_mean * seeds**2 - flat.T @ flat) / (seeds * (seeds - 1))
-    scale = groups / (groups - 1) / count
+    flat = draws.reshape(count, -1)
+    centred = flat - np.ones(count) @ flat / count  # a product is faster than `mean` along the long axis
+    mean = centred @ np.tile(np.eye(quantities), (seeds, 1)) / seeds
+    each = centred.reshape(-1, quantities)
+    return _parted(mean.T @ mean, each.T @ each, seeds, groups / (groups - 1) / count)
+
+
+def own_variances(draws: Values, kept: npt.NDArray[np.bool_], size: Values, *, groups: int) -> tuple[Values, Values]:
+    """Return the diagonals of `covariances` (q,), each quantity from the draws (R, k, q) that `kept` (R, q) says it has.
+
+    Draws that differ by no more than the rounding of numbers of a `size` (q,) are the same.
+    """
+    if groups < 2:
+        return np.zeros(draws.shape[2]), np.zeros(draws.shape[2])
+    seeds, count = draws.shape[1], kept.sum(axis=0).clip(min=1)
+    held = draws if kept.all() else np.where(kept[:, None], draws, 0.0)
+    centred = held - held.sum(axis=0) / count
+    if held is not draws:
+        centred[~np.broadcast_to(kept[:, None], centred.shape)] = 0.0
+    of_mean, of_seeds = np.square(centred.sum(axis=1) / seeds).sum(axis=0), np.square(centred).sum(axis=(0, 1))
+    of_mean, of_seeds = (np.where(sums > count * (_ROUNDING * size) ** 2, sums, 0.0) for sums in (of_mean, of_seeds))
+    return _parted(of_mean, of_seeds, seeds, groups / (groups - 1) / count)
+
+
+def _parted(of_mean: Values, of_seeds: Values, seeds: int, scale: float | Values) -> tuple[Values, Values]:
+    """Return `covariances` from the sums of squares (q, q) of the mean over seeds, and of every seed added up."""
+    shared = of_mean if seeds == 1 else (of_mean * seeds**2 - of_seeds) / (seeds * (seeds - 1))
     return np.asarray(shared * scale), np.asarray(of_mean * scale)

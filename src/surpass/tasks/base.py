@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 from typing import Protocol as Interface
 
-from surpass.artifacts import Array, Rows
+import numpy as np
+from numpy.typing import NDArray
+
+from surpass.artifacts import Array, Inputs, Rows, Values
+from surpass.corpora.base import Corpus
+from surpass.documents import Documents
+from surpass.errors import DataError
 from surpass.spec import Spec, name_of
 from surpass.tables import Table, open_table
 from surpass.tables.opening import missing
@@ -28,7 +35,7 @@ class Example(NamedTuple):
 
     Attributes:
         input: a text, a pair of texts, or a vector.
-        label: class index, or a number for regression.
+        label: class index, a number for regression, or the text to write for generation.
         group: what must never be split (question, passage, author); empty: the row is its own group.
         id: the source's own id; empty: a hash of the input.
         part: empty: any split; "train" or "test" as the source has it; "shift:NAME" for a shifted test split.
@@ -168,12 +175,37 @@ class Generated:
         return None
 
 
+@dataclasses.dataclass(frozen=True)
+class OfCorpora:
+    """Rows that are made of corpora: a study builds those first, and `Task.rows_from` takes their documents."""
+
+    where: ClassVar[str] = "generated"
+
+    corpora: tuple[Corpus, ...]
+
+    def rows(self) -> Iterator[Row]:
+        """Raise DataError: nothing is there to read before the corpora are built."""
+        raise DataError(
+            f"these rows are made of {' and '.join(each.label() for each in self.corpora)}, which a study builds first. "
+            "Run the study, or give `examples` the rows."
+        )
+
+    def fingerprint(self) -> str:
+        """Return nothing: the corpora are part of the task's key."""
+        return ""
+
+    def problem(self) -> str | None:
+        """Return why a corpus cannot be built here, or None."""
+        return next(filter(None, (each.problem() for each in self.corpora)), None)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task(Spec):
     """A labelled problem. The class docstring says what the rows are, their licence and what to cite.
 
     Class attributes:
-        target: "classification", "preference" (label 1: the first candidate of the pair is better) or "regression".
+        target: "classification", "preference" (label 1: the first candidate of the pair is better), "regression", or
+            "generation" (the label is a text).
         input: "text", "pair", "vector" or "image"; of a preference task "pair" (two texts) or "vector", (2, d).
         classes: names of the classes in the order of the label indices; empty for regression and preference.
         named_raters: whether vote j is the same rater's in every row, as a column of a file is.
@@ -188,6 +220,7 @@ class Task(Spec):
     """
 
     family: ClassVar[str] = "task"
+    required: ClassVar[tuple[tuple[str, ...], ...]] = (("source", "sources"), ("example", "expand", "draw"))
     target: ClassVar[str] = "classification"
     input: ClassVar[str] = "text"
     classes: ClassVar[tuple[str, ...]] = ()
@@ -203,8 +236,18 @@ class Task(Spec):
     fingerprint: str = ""
     """Identity of the source's content, filled by `resolve`."""
 
+    def sources(self) -> tuple[Corpus, ...]:
+        """Return the corpora that the rows are made of, stages of a study; most tasks have none."""
+        return ()
+
+    def rows_from(self, corpora: Sequence[Documents]) -> Iterable[Row]:
+        """Return the raw rows made of the documents of `sources`: by default a row for each, as `Documents.rows` has it."""
+        return chain.from_iterable(each.rows() for each in corpora)
+
     def source(self) -> Source:
         """Return where the rows come from."""
+        if corpora := self.sources():
+            return OfCorpora(corpora)
         raise NotImplementedError
 
     def example(self, row: Row, rng: Random) -> Example | None:
@@ -226,13 +269,44 @@ class Task(Spec):
         """Return what a representation network may learn from beside the task's own labels, or None."""
         return None
 
+    def right(self, rows: Rows, texts: Sequence[str]) -> Values:
+        """Return how right a text is for each row of a generation task, (n,) in [0, 1]; by default 1 for the target itself.
+
+        Spaces at the ends do not count. `rows.labels` are the targets.
+        """
+        from surpass.tasks import _judging
+
+        return _judging.same(texts, rows.labels.tolist())
+
+    def accepts(self, inputs: Inputs, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which texts could be an answer at all, (n,), by the inputs alone; by default those that are not empty."""
+        return np.array([bool(text.strip()) for text in texts], dtype=bool)
+
+    def judge(self, rows: Rows, texts: Sequence[str]) -> Values:
+        """Return the scores of a text for each row of a generation task, (n, 3) in [0, 1].
+
+        The columns are the metrics `exact_match` (`right`), `edit_similarity` to the target, and `accepted` (`accepts`).
+        """
+        from surpass.tasks import _judging
+
+        close = _judging.similarity(texts, rows.labels.tolist())
+        return np.column_stack([self.right(rows, texts), close, self.accepts(rows.inputs, texts)])
+
+    def drawing(self, prompt: str, texts: Mapping[str, str]) -> str:
+        """Return an SVG document that shows a row of a generation task; empty: the report shows the texts alone.
+
+        `texts` holds `target`, `supervisor` and `student`.
+        """
+        return ""
+
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the classes; a task that reads them from a file overrides this."""
         return PREFERENCES if self.target == "preference" else self.classes
 
     def resolve(self) -> Self:
         """Fill the fingerprint of the source."""
-        return dataclasses.replace(self, fingerprint=self.source().fingerprint())
+        found = super().resolve()
+        return dataclasses.replace(found, fingerprint=found.source().fingerprint())
 
     def problem(self) -> str | None:
         """Return why the source cannot be read here, or None."""

@@ -18,6 +18,8 @@ from typing import Any, get_args
 
 import numpy as np
 
+from surpass.artifacts import Rows
+from surpass.columns import written
 from surpass.spec import describe_kind
 from surpass.tasks.base import Example, Protocol, Task
 from surpass.testing._labels import check_label_source
@@ -35,7 +37,7 @@ __all__ = [
     "sample_splits",
 ]
 
-TARGETS = ("classification", "preference", "regression")
+TARGETS = ("classification", "preference", "regression", "generation")
 INPUTS = ("text", "pair", "vector", "image")
 
 
@@ -76,7 +78,9 @@ def _check_examples(name: str, task: Task, protocol: Protocol) -> None:
 
 def _check_example(name: str, task: Task, example: Example) -> None:
     classes = task.class_names()
-    if task.target != "regression":
+    if task.target == "generation":
+        _check_text(name, task, example)
+    elif task.target != "regression":
         inside = example.label in range(len(classes))
         hold(inside, f"{name}: label {example.label!r} is no index of its classes {', '.join(classes)}")
     if task.target == "regression":
@@ -99,3 +103,14 @@ def _check_example(name: str, task: Task, example: Example) -> None:
     }
     numbers: Callable[[Any], bool] = lambda x: bool(np.isfinite(np.asarray(x, dtype=float)).all())  # noqa: E731
     hold(fits.get(task.input, numbers)(example.input), f"{name}: input {example.input!r} is no {task.input}")
+
+
+def _check_text(name: str, task: Task, example: Example) -> None:
+    """Check that a target is a text which its own task takes for an answer, and for the right one."""
+    label = example.label
+    hold(isinstance(label, str) and bool(label.strip()), f"{name}: label {label!r} is no text; leave empty ones out")
+    rows = Rows(("row",), (example.input,), written([label]), ("row",))
+    found = task.judge(rows, [label])
+    hold(found.shape == (1, 3), f"{name}: `judge` gives scores of shape {found.shape} for one text; (1, 3) is needed")
+    hold(bool(found[0, 0] == 1), f"{name}: `right` says {found[0, 0]:g} of the target itself, {label!r}; 1 is needed")
+    hold(bool(found[0, 2] == 1), f"{name}: `accepts` refuses the target itself, {label!r}")

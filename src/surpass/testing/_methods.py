@@ -26,14 +26,22 @@ EXTREME = 1e4
 PROGRESS = (0.0, 0.05, 0.5, 0.99)
 WIDTH = 8
 MEMBERS = 3
+TEXTS = 0  # classes of a problem whose labels are texts
 
 
 def check_method(plugin: str | type[Method] | Method, **options: Any) -> None:
-    """Check the hooks of a method, with 2 and 5 classes as far as it serves them; `loss` only where torch is installed."""
+    """Check the hooks of a method, with 2 and 5 classes and with texts as far as it serves them.
+
+    `loss` is checked where torch is installed.
+    """
     with tempfile.TemporaryDirectory() as folder:
         method: Method = make("method", plugin, options, folder=Path(folder))
     check_spec(method)
     served = [classes for classes in (2, 5) if classes <= (method.most_classes or 5)]
+    if "classification" not in method.targets:
+        served = []
+    if "generation" in method.targets:
+        check_prepare(f"{describe_kind(method)}, texts", method, TEXTS)
     for classes in served:
         check_prepare(f"{describe_kind(method)}, {classes} classes", method, classes)
     try:
@@ -71,6 +79,19 @@ def sample_weak(classes: int, rows: int = ROWS) -> tuple[Targets, Given]:
     return Targets.of([f"row{i}" for i in range(rows)], values, gold=gold), given
 
 
+def sample_texts(rows: int = ROWS) -> tuple[Targets, Given]:
+    """Return made-up weak texts, up to three a row, with what a method may ask for; a few rows have none."""
+    rng = np.random.default_rng(0)
+    values = -np.sort(-rng.dirichlet(np.ones(4), size=rows)[:, :3], axis=1)
+    values[rng.random(rows) < 0.3, 1:] = 0.0
+    gold, none = np.arange(rows) % 4 == 0, np.arange(rows) % 10 == 5
+    values[gold], values[none] = (1.0, 0.0, 0.0), 0.0
+    said = [[f"answer {j} to {i}" if values[i, j] else "" for j in range(3)] for i in range(rows)]
+    accepted = rng.random((rows, 3)) < 0.6
+    targets = Targets.of([f"row{i}" for i in range(rows)], values, gold=gold, texts=np.array(said, dtype=object))
+    return targets, Given(accepted=accepted & (values > 0))
+
+
 def _doubtful(truth: Any, classes: int, rng: np.random.Generator) -> Values:
     """Return probabilities (n, C) whose most probable class is the true one in about three of four rows."""
     values = rng.dirichlet(np.ones(classes), size=len(truth)) + np.eye(classes)[truth] * 0.6
@@ -85,6 +106,7 @@ def moved(given: Given, order: Any) -> Given:
         supervisor_features=None if given.supervisor_features is None else given.supervisor_features[order],
         members=None if given.members is None else given.members[:, order],
         pretrained=None if given.pretrained is None else given.pretrained[order],
+        accepted=None if given.accepted is None else given.accepted[order],
     )
 
 
@@ -98,7 +120,7 @@ def asked_for(given: Given, method: Method) -> Given:
 
 def check_prepare(name: str, method: Method, classes: int) -> None:
     """Check `prepare`, and `solve` of a method that is the student itself."""
-    weak, given = sample_weak(classes)
+    weak, given = sample_weak(classes) if classes != TEXTS else sample_texts()
     given = asked_for(given, method)
     before = pickle.dumps(weak)
     try:
@@ -111,7 +133,12 @@ def check_prepare(name: str, method: Method, classes: int) -> None:
     places = [known.get(row, -1) for row in first.ids]
     hold(bool(places) and min(places) >= 0, f"{name}: `prepare` returns no rows, or rows it was not given")
     hold(places == sorted(set(places)), f"{name}: `prepare` returns rows twice or in another order")
-    check_values(name, first.values, rows=len(first.ids), columns=classes, target="classification")
+    if classes != TEXTS:
+        check_values(name, first.values, rows=len(first.ids), columns=classes, target="classification")
+    else:
+        sums = first.values.sum(axis=1)
+        hold(bool((first.values >= 0).all() and (sums <= 1 + 1e-6).all()), f"{name}: texts of a row have more than all")
+        hold(first.texts is not None, f"{name}: `prepare` loses the texts; use `dataclasses.replace` and `take`")
     mean = float(first.weight.mean())
     hold(bool((first.weight >= 0).all()) and abs(mean - 1) < 1e-6, f"{name}: weights have mean {mean:.6g}, not 1")
     hold(bool((first.gold == weak.gold[places]).all()), f"{name}: `prepare` changes which rows are ground truth")
@@ -136,9 +163,14 @@ def _check_solve(name: str, method: Method, targets: Targets, features: Any, cla
 
 
 def _equal(left: Targets, right: Targets, tolerance: float) -> bool:
-    return left.ids == right.ids and all(
-        np.allclose(getattr(left, what), getattr(right, what), rtol=0, atol=tolerance)
-        for what in ("values", "weight", "gold", "columns")
+    alike = left.texts is right.texts or np.array_equal(left.texts, right.texts)  # type: ignore[arg-type]
+    return (
+        alike
+        and left.ids == right.ids
+        and all(
+            np.allclose(getattr(left, what), getattr(right, what), rtol=0, atol=tolerance)
+            for what in ("values", "weight", "gold", "columns")
+        )
     )
 
 

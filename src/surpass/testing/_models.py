@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from surpass.artifacts import Inputs, Targets, take
+from surpass.columns import written
 from surpass.errors import IncompatibleError
 from surpass.labels.base import gold_values
 from surpass.methods.base import Batch, Method, cross_entropy
@@ -28,7 +29,7 @@ from surpass.testing._samples import (
 )
 
 SWAPPED = 1e-5  # of what two orders of a batch may differ by in fp32
-PROBLEMS = (("classification", 2), ("classification", 5), ("regression", 0), ("preference", 2))
+PROBLEMS = (("classification", 2), ("classification", 5), ("regression", 0), ("preference", 2), ("generation", 0))
 
 
 class _Contrary(Method):
@@ -59,7 +60,10 @@ def check_model(plugin: str | type[Model] | Model, **options: Any) -> None:
                     continue
                 served += 1
                 where = f"{name} on {input_kind}, {target}{f' of {classes} classes' if classes else ''}"
-                _check_fitted(where, model, work, fitted)
+                if target == "generation":
+                    _check_writer(where, model, work, fitted)
+                else:
+                    _check_fitted(where, model, work, fitted)
                 if target == "preference":
                     _check_swapped(where, fitted, work.inputs, differences=model.reads_features)
                 if model.together:
@@ -89,6 +93,9 @@ def _easy(
     if classes:
         values = 0.9 * values + 0.1 / classes
     targets = Targets.of(splits.rows.ids, values)
+    if target == "generation":  # write the word that the text begins with
+        told = written([[text.split()[0]] for text in texts])
+        targets = Targets.of(splits.rows.ids, np.ones((ROWS, 1)), texts=told)
     watch = take(inputs, np.arange(20))
     return Work(
         inputs=inputs,
@@ -125,6 +132,31 @@ def _check_fitted(name: str, model: Model, work: Work, fitted: Fitted) -> None:
     if watched.shape[1]:
         end = np.allclose(watched[-1], fitted.predict(work.watch), atol=1e-4)
         hold(end, f"{name}: the last reading of the watched rows is not the final prediction")
+
+
+def _check_writer(name: str, model: Model, work: Work, fitted: Any) -> None:
+    """Check a model that answers with texts."""
+    values, texts = fitted.write(work.inputs)
+    hold(
+        values.shape == texts.shape == (ROWS, values.shape[1]),
+        f"{name}: {texts.shape} texts have {values.shape} values",
+    )
+    inside = bool((values >= 0).all() and (values.sum(axis=1) <= 1 + 1e-6).all())
+    hold(inside, f"{name}: probabilities of a row's texts are negative, or sum to more than 1")
+    again = model.fit(work, Runtime()).write(work.inputs)  # type: ignore[attr-defined]
+    same = np.array_equal(values, again[0]) and np.array_equal(texts, again[1])
+    hold(same, f"{name}: the same seed gives other texts")
+    order = np.random.default_rng(2).permutation(ROWS)
+    moved = fitted.write(take(work.inputs, order))[1]
+    hold(np.array_equal(moved, texts[order]), f"{name}: a text depends on the rows beside it")
+    wanted = work.targets.texts
+    share = float(np.mean(texts[:, 0] == wanted[:, 0])) if wanted is not None else 0.0
+    hold(share > 0.8, f"{name}: an easy problem is learned on {share:.0%} of its own rows; above 80% is needed")
+    steps = fitted.steps
+    hold(list(steps) == sorted(set(steps)) and len(steps) > 0, f"{name}: steps {steps} do not ascend")
+    if len(steps) > 1:
+        shape = fitted.watched_texts.shape
+        hold(shape == (len(steps), len(work.watch)), f"{name}: watched texts have shape {shape}")
 
 
 def _check_swapped(name: str, fitted: Fitted, inputs: Inputs, *, differences: bool) -> None:

@@ -1,0 +1,75 @@
+"""How much faster are short targets written in batches, keys and values kept, than by a loop over `generate`?
+
+    python bench/generation.py [--rows 64] [--tokens 8] [--turns 3]
+
+Film review snippets as prompts, SmolLM2-135M before any training, greedy, processor seconds in turns. Every text has all its
+tokens: an untrained model rarely ends by itself. The loop is transformers' own `generate`, one prompt at a time as scripts call
+it; its own batched form, padded on the left by hand, stands beside it. Needs `surpass assets fetch vader-ratings smollm2-135m`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import limits
+import torch
+
+from surpass.assets import backbones
+from surpass.benching import Claim, in_turns, processor_seconds, ratios, script
+from surpass.models import _decoding
+from surpass.models._classifier import Shape
+from surpass.models._generation import Author
+from surpass.models._script import Script
+from surpass.runtime import Runtime
+
+WORDS = 24  # of a prompt, at most
+
+
+def claims(rows: int = 64, tokens: int = 8, turns: int = 3) -> list[Claim]:
+    """Return the claims of this part."""
+    backbone = limits.backbone()
+    script_ = Script.of(backbone, max_length=512, max_new_tokens=tokens)
+    script_ = endless(script_)
+    texts = [" ".join(text.split()[:WORDS]) for text in limits.texts_of(rows)]
+    prompts = script_.prompts(texts)
+    shape = Shape(tune="full", layers=None, pool="last", rank=8, alpha=16.0, columns=1, max_length=512)
+    runtime = Runtime(device="cpu")
+    author = Author.frozen(backbone, shape, runtime)
+    dtype = {"fp32": "float32", "bf16": "bfloat16"}[backbone.precision]
+    plain = backbones.load_model(backbone.reference, dtype=dtype, auto_class="AutoModelForCausalLM")
+    ways = _decoding.Way()
+    cases: dict[str, Callable[[], Any]] = {
+        "one by one, generate": lambda: [generated(plain, [row], tokens) for row in prompts],
+        "in a batch, generate": lambda: generated(plain, prompts, tokens),
+        "surpass": lambda: _decoding.write(author, script_, prompts, ways, runtime),
+    }
+    done = rows * tokens
+    rates = in_turns({name: lambda case=case: done / processor_seconds(case) for name, case in cases.items()}, turns)
+    named = {f"{name}, tokens/s": values for name, values in rates.items()}
+    times = ratios(rates["surpass"], rates["one by one, generate"])
+    note = f"{rows} prompts of up to {WORDS} words, {tokens} tokens each, {backbone.precision}"
+    return [Claim("writing in batches, over generate one by one", "times", times, 3.0, cases=named, note=note)]
+
+
+def endless(script_: Script) -> Script:
+    """Return the script with an end that no model writes, so that every case writes as many tokens."""
+    import dataclasses
+
+    return dataclasses.replace(script_, end=-2)
+
+
+@torch.no_grad()
+def generated(model: Any, prompts: list[list[int]], tokens: int) -> Any:
+    """Return what transformers writes after prompts, padded on the left."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(row)) + row for row in prompts])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in prompts])
+    return model.generate(
+        ids, attention_mask=mask, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=0
+    )
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    script(claims, __doc__)

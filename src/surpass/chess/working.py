@@ -1,0 +1,104 @@
+"""Many pieces of work for the engine, side by side, each done once however often the whole is stopped."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from surpass.chess.stockfish import TIMEOUT, Engine, EngineFailure
+from surpass.errors import StageError
+from surpass.runtime import Runtime
+
+Json = Any  # JSON has no finite type in Python's type language
+Work = Callable[[Engine], Json]
+FILE = "done.jsonl"
+
+
+def finished(work: Mapping[str, Work], runtime: Runtime, *, timeout: float = TIMEOUT) -> dict[str, Json]:
+    """Return the result of every piece of work by its name, in the order of `work`.
+
+    What is done is kept in the folder `runtime.scratch`, if there is one, and found there when the same work is started
+    again. Every piece begins with a cleared engine. One in which the engine dies or hangs is done once more, from its
+    beginning, by a new engine, so that its result is the same.
+
+    Args:
+        work: by name; results are what JSON can hold.
+        runtime: as many engines run side by side as it has jobs or threads.
+        timeout: seconds that the engine may think about one position.
+
+    Raises:
+        StageError: an engine failed twice at a piece; it names the piece and the position.
+    """
+    if runtime.scratch is None:
+        results = dict(_done(work, runtime, timeout))
+    else:
+        runtime.scratch.mkdir(parents=True, exist_ok=True)
+        file = runtime.scratch / FILE
+        results = _kept(file)
+        left = {name: piece for name, piece in work.items() if name not in results}
+        with file.open("a", encoding="utf-8") as written:
+            for name, result in _done(left, runtime, timeout):
+                results[name] = result
+                written.write(json.dumps([name, result]) + "\n")
+                written.flush()
+    return {name: results[name] for name in work}
+
+
+def _kept(file: Path) -> dict[str, Json]:
+    """Return what an earlier run finished; a last line that it was stopped at is cut off."""
+    if not file.is_file():
+        return {}
+    whole, end, _ = file.read_text(encoding="utf-8").rpartition("\n")
+    file.write_text(whole + end, encoding="utf-8")
+    return dict(json.loads(line) for line in whole.splitlines())
+
+
+def _done(work: Mapping[str, Work], runtime: Runtime, timeout: float) -> Iterator[tuple[str, Json]]:
+    """Yield name and result of every piece."""
+    held, engines = threading.local(), list[Engine]()
+
+    def once(name: str) -> Json:
+        if getattr(held, "engine", None) is None:
+            held.engine = Engine(timeout=timeout, cores=_cores(runtime))
+            engines.append(held.engine)
+        try:
+            held.engine.clear()
+            return work[name](held.engine)
+        except EngineFailure:
+            held.engine.close()
+            held.engine = None
+            raise
+
+    def twice(name: str) -> tuple[str, Json]:
+        try:
+            return name, once(name)
+        except EngineFailure:
+            pass  # outside the clause, so that a second failure does not bring the first one's frames along
+        try:
+            return name, once(name)
+        except EngineFailure as error:
+            raise StageError(
+                f"{name}: {error} So did a new engine. Run the study again, or try another version of Stockfish."
+            ) from error
+
+    with ThreadPoolExecutor(max(1, runtime.jobs, runtime.threads)) as pool:
+        try:
+            for future in [pool.submit(twice, name) for name in work]:
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            for engine in engines:
+                engine.close()
+
+
+def _cores(runtime: Runtime) -> Collection[int]:
+    """Return the cores that an engine may use: a worker process keeps to one, but its engines have all of the study's."""
+    if runtime.executor != "local" or multiprocessing.parent_process() is None or not hasattr(os, "sched_getaffinity"):
+        return ()
+    return os.sched_getaffinity(os.getppid())

@@ -1,0 +1,209 @@
+"""Writing texts in batches: prompts padded on the left, keys and values kept, each step one token of every row.
+
+A row is read at the positions that it would have alone and sees no padding, so it gets the tokens that it would get alone;
+rows that have ended leave the batch. Whether that holds is tried on two prompts of unlike length: where an architecture
+answers otherwise (it sees its padding, or carries something else than keys and values), rows are written one by one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from surpass.models import _backbone
+from surpass.models._script import Script
+from surpass.runtime import Runtime
+
+if TYPE_CHECKING:
+    from surpass.models._generation import Author
+
+# Length of the difference of two states over that of a state, as for a prompt's shared beginning: see `_prompting.SAME`.
+ALIKE = {"fp32": 1e-3, "bf16": 0.1}
+LEFT = 0.75  # of a batch: with fewer rows unfinished the others' keys and values are given up
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How to choose the next token.
+
+    Attributes:
+        samples: texts of each row; 0: one, greedily.
+        temperature: logits are divided by it before a sample is drawn.
+        top_p: samples are of the most probable tokens whose probabilities reach this sum.
+        seed: of the samples.
+    """
+
+    samples: int = 0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+
+    @property
+    def copies(self) -> int:
+        """Texts of each prompt."""
+        return max(1, self.samples)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What was written for n prompts, k texts each: tokens with the end token, -1 after it, and log probabilities (n, k)."""
+
+    tokens: NDArray[np.int64]
+    logs: NDArray[np.float64]
+
+    def array(self) -> NDArray[np.float64]:
+        """Return the first text of each prompt as numbers, (n, 1 + tokens): its log probability, then its tokens."""
+        return np.column_stack([self.logs[:, 0], self.tokens[:, 0]])
+
+    @classmethod
+    def of(cls, array: NDArray[np.float64]) -> Found:
+        """Return what `array` made numbers of."""
+        return cls(array[:, None, 1:].astype(np.int64), array[:, :1])
+
+
+def write(author: Author, script: Script, prompts: Sequence[Sequence[int]], way: Way, runtime: Runtime) -> Found:
+    """Return what the model writes after each prompt, at most `script.room` tokens.
+
+    The logarithms are of the probability of the text and its end, or of the text alone where it did not end, under the
+    model as it is, whatever the temperature.
+    """
+    unique = {tuple(prompt): i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+    rows = list(unique)
+    tokens = np.full((len(rows), way.copies, script.room), -1, dtype=np.int64)
+    logs = np.zeros((len(rows), way.copies))
+    with torch.no_grad(), author.whole(), _backbone.casts_kept(), _backbone.autocast(author.backbone):
+        together = len(rows) * way.copies > 1 and _alike(author, runtime)
+        for part in _batches(rows, script.room, way.copies, runtime.tokens_per_batch if together else 0):
+            _write(author, script, [rows[i] for i in part], way, part, (tokens, logs))
+    places = np.array([unique[tuple(prompt)] for prompt in prompts], dtype=np.int64)
+    return Found(tokens[places], logs[places])
+
+
+def _batches(rows: Sequence[tuple[int, ...]], room: int, copies: int, budget: int) -> Iterator[list[int]]:
+    """Yield rows (positions) of similar length, the longest first, within the token budget."""
+    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+    start = 0
+    while start < len(order):
+        size = max(1, budget // ((len(rows[order[start]]) + room) * copies))
+        yield order[start : start + size]
+        start += size
+
+
+def _write(
+    author: Author,
+    script: Script,
+    rows: Sequence[Sequence[int]],
+    way: Way,
+    places: Sequence[int],
+    into: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> None:
+    """Write one batch of prompts into `into`, at `places`."""
+    stream = Stream(author, rows, way.copies)
+    noise = None
+    if way.samples:
+        drawn = [drawn_by(way.seed, row, way.copies, script.room) for row in rows]
+        noise = torch.tensor(np.concatenate(drawn), device=stream.device)
+    tokens = torch.full((len(rows) * way.copies, script.room), -1, dtype=torch.long, device=stream.device)
+    logs = torch.zeros(len(tokens), dtype=torch.float64, device=stream.device)
+    held = torch.arange(len(tokens), device=stream.device)  # the texts that the stream holds
+    ended = torch.zeros(len(tokens), dtype=torch.bool, device=stream.device)
+    for step in range(script.room):
+        logits = stream.logits
+        chosen = logits.argmax(dim=-1) if noise is None else _drawn(logits, noise[held, step], way)
+        scores = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(dim=-1)
+        tokens[held[~ended], step] = chosen[~ended]
+        logs[held[~ended]] += scores[~ended].double()
+        ended = ended | (chosen == script.end)
+        going = int((~ended).sum())
+        if going == 0 or step == script.room - 1:
+            break
+        if going <= LEFT * len(held):
+            kept = (~ended).nonzero()[:, 0]
+            stream.keep(kept)
+            held, chosen, ended = held[kept], chosen[kept], ended[kept]
+        stream.read(chosen[:, None])
+    into[0][list(places)] = tokens.view(len(rows), way.copies, -1).cpu().numpy()
+    into[1][list(places)] = logs.view(len(rows), way.copies).cpu().numpy()
+
+
+def _drawn(logits: Tensor, noise: Tensor, way: Way) -> Tensor:
+    """Return the token of each row, (b,), at the place of a uniform number (b,) among those that `way` allows."""
+    probs, tokens = torch.softmax(logits.double() / way.temperature, dim=-1).sort(dim=-1, descending=True)
+    sums = probs.cumsum(dim=-1)
+    inside = sums - probs < way.top_p  # the token that reaches the sum is the last
+    total = (probs * inside).sum(dim=-1)
+    place = (sums < (noise * total)[:, None]).sum(dim=-1)
+    last = inside.sum(dim=-1) - 1
+    return tokens.gather(1, torch.minimum(place, last)[:, None])[:, 0]
+
+
+class Stream:
+    """Rows that are read token by token: their keys and values, and the logits of what comes next, (b, vocabulary) fp32."""
+
+    def __init__(self, author: Author, rows: Sequence[Sequence[int]], copies: int = 1) -> None:
+        """Read rows of tokens, padded on the left; then hold each of them `copies` times."""
+        self.author, self.device = author, author.backbone.device
+        longest = max(map(len, rows))
+        ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=self.device)
+        self.mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.device)
+        self.placed = "position_ids" in inspect.signature(author.backbone.model.forward).parameters
+        self.cache: Any = None
+        self.states = self.logits = torch.zeros(0)
+        self._forward(ids)
+        if copies > 1:
+            self.cache.batch_repeat_interleave(copies)  # type: ignore[attr-defined]  # mypy still thinks it None
+            self.mask, self.logits = (held.repeat_interleave(copies, dim=0) for held in (self.mask, self.logits))
+
+    def read(self, tokens: Tensor) -> None:
+        """Read the next tokens of each row, (b, t)."""
+        self.mask = torch.cat([self.mask, self.mask.new_ones(tokens.shape)], dim=1)
+        self._forward(tokens)
+
+    def keep(self, rows: Tensor) -> None:
+        """Hold these rows (positions) alone; the logits are those of all until the next tokens are read."""
+        self.cache.batch_select_indices(rows)
+        self.mask = self.mask[rows]
+
+    def _forward(self, ids: Tensor) -> None:
+        author = self.author
+        batch = {"input_ids": ids, "attention_mask": self.mask}
+        if self.placed:
+            batch["position_ids"] = (self.mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        _backbone.choose_attention(author.body, batch, training=False)
+        found = author.body(**batch, past_key_values=self.cache, use_cache=True)
+        self.cache = found.past_key_values
+        self.states = found.last_hidden_state[:, -1]
+        self.logits = author.output(self.states).float()
+
+
+def _alike(author: Author, runtime: Runtime) -> bool:
+    """Return whether a short prompt beside a long one is read as it is alone; tried once per backbone."""
+    known, memo = ("left", author.backbone.key), runtime.memo
+    if known not in memo:
+        last = author.backbone.model.config.get_text_config().vocab_size - 1
+        rows = [[min(i, last) for i in (1, 2, 3, 4, 5)], [min(i, last) for i in (3, 1)]]
+        more = torch.tensor([[min(2, last)], [last]], device=author.backbone.device)
+        try:
+            both, alone = Stream(author, rows), Stream(author, rows[1:])
+            both.read(more)
+            alone.read(more[1:])
+            off = (both.states[1] - alone.states[0]).float().norm() / alone.states[0].float().norm()
+            memo[known] = bool(off <= ALIKE[author.backbone.precision])
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError):
+            memo[known] = False  # an architecture that keeps something else than keys and values
+    found: bool = memo[known]
+    return found
+
+
+def drawn_by(seed: int, prompt: Sequence[int], samples: int, length: int) -> NDArray[np.float64]:
+    """Return uniform numbers (samples, length) of a prompt's samples, whatever stands beside it in a batch."""
+    digest = hashlib.sha256(f"{seed}/{list(prompt)}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big")).random((samples, length))

@@ -1,0 +1,117 @@
+"""Puzzles from games."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+
+import pytest
+from chess_samples import MATE_IN_ONE, SCHOLARS, START, needs_engine
+
+from surpass.chess import notation
+from surpass.chess.mining import Rule, judged, mine, place
+from surpass.chess.stockfish import Engine, Line
+from surpass.corpora.chess_games import ChessGames
+from surpass.corpora.chess_puzzles import ChessPuzzles
+from surpass.documents import Documents
+from surpass.runtime import Runtime
+
+pytestmark = needs_engine
+RULE = Rule(depth=6, margin=0.15, advantage=0.5, gain=-1.0, start=4, screen=0.5)
+EASY = {"depth": 6, "gain": -1.0}
+
+
+def lines(*found):
+    return tuple(Line(move, win) for move, win in found)
+
+
+def test_a_puzzle_has_one_clearly_best_move_and_its_difficulty():
+    depths = {
+        1: lines(("e2e4", 0.6), ("d2d4", 0.5)),
+        2: lines(("d2d4", 0.6), ("e2e4", 0.5)),
+        3: lines(("e2e4", 0.7), ("d2d4", 0.5)),
+        4: lines(("e2e4", 0.75), ("d2d4", 0.55)),
+    }
+    found = judged(START, depths, RULE)
+    assert found is not None
+    assert (found.best, found.second, found.difficulty, found.ply, found.mate) == ("e4", "d4", 3, 0, 0)
+    assert found.margin == pytest.approx(0.2)
+    near = {**depths, 4: lines(("e2e4", 0.75), ("d2d4", 0.65))}
+    lost = {**depths, 4: lines(("e2e4", 0.4), ("d2d4", 0.1))}
+    forced = {**depths, 4: lines(("e2e4", 0.9))}
+    assert [judged(START, each, RULE) for each in (near, lost, forced)] == [None, None, None]
+
+
+def test_a_mate_that_the_game_missed_is_mined():
+    with Engine() as engine:
+        found = mine(engine, [*SCHOLARS, "a3"], RULE)
+    assert [(each.ply, each.best, each.mate) for each in found if each.position == MATE_IN_ONE] == [(6, "Qxf7#", 1)]
+
+
+def test_gain_leaves_out_what_the_opponent_did_not_give_away():
+    with Engine() as engine:
+        exchange = "e4 e5 Nf3 Nc6 d4 exd4 Nxd4 Nxd4 Qxd4".split()  # White takes back a knight, which gains nothing
+        rule = dataclasses.replace(RULE, start=8, depth=8)
+        assert [each.best for each in mine(engine, exchange, rule)] == ["Qxd4"]
+        engine.clear()
+        assert mine(engine, exchange, dataclasses.replace(rule, gain=0.05)) == []
+
+
+@pytest.fixture(scope="module")
+def games():
+    return ChessGames(games=16, depth=4, seed=1).resolve().build(Runtime(jobs=2), ())
+
+
+@pytest.fixture(scope="module")
+def puzzles(games):
+    return ChessPuzzles(**EASY).resolve().build(Runtime(jobs=2), (games,))
+
+
+def test_prompts_answers_and_groups_are_those_of_the_games(games, puzzles):
+    texts = dict(zip(games.ids, games.texts, strict=True))
+    assert len(puzzles) > 5
+    for row in puzzles.rows():
+        assert texts[row["group"]].startswith(row["text"].rpartition(" ")[0])
+        assert notation.position(row["text"]) == row["position"]
+        assert notation.legal(row["text"], row["answer"])
+        assert notation.legal(row["text"], row["second"])
+        assert row["margin"] >= 0.15
+        assert row["win"] >= 0.5
+        assert 1 <= row["difficulty"] <= 6
+
+
+def test_no_position_is_there_twice(games, puzzles):
+    places = [place(position) for position in puzzles.columns["position"]]
+    assert len(set(places)) == len(places)
+    twice = Documents((*games.ids, *(f"{name}b" for name in games.ids)), games.texts * 2)
+    again = ChessPuzzles(**EASY).resolve().build(Runtime(jobs=2), (twice,))
+    assert again.texts == puzzles.texts
+    assert again.facts["repeated"] == len(puzzles)
+
+
+def test_an_illegal_game_is_counted_and_left_out(games):
+    texts = (games.texts[0], "1. e4 1... e5 2. Ke8 2... Nc6", "no game at all")
+    found = ChessPuzzles(**EASY).resolve().build(Runtime(), (Documents(("a", "b", "c"), texts),))
+    assert found.facts["broken"] == 2
+    assert set(found.groups) <= {"a"}
+
+
+def test_a_stopped_corpus_is_finished_as_an_undisturbed_one(games, puzzles, tmp_path):
+    half = Documents(games.ids[:8], games.texts[:8])
+    ChessPuzzles(**EASY).resolve().build(Runtime(scratch=tmp_path), (half,))
+    assert ChessPuzzles(**EASY).resolve().build(Runtime(scratch=tmp_path), (games,)) == puzzles
+
+
+@pytest.mark.slow
+def test_of_200_puzzles_a_deeper_search_keeps_the_best_move_of_97_in_100():
+    games = ChessGames(games=125, seed=1).resolve().build(Runtime(jobs=2), ())
+    puzzles = ChessPuzzles(depth=8, gain=-1.0).resolve().build(Runtime(jobs=2), (games,))
+    sample = puzzles.rows()[:200]
+    assert len(sample) == 200
+    kept = defaultdict(list)
+    with Engine() as engine:
+        for row in sample:
+            engine.clear()
+            depths = engine.answer(row["position"], 12)
+            kept[row["difficulty"]].append(notation.written(depths[12][0].move, row["position"]) == row["answer"])
+    assert sum(map(sum, kept.values())) >= 194, kept

@@ -1,0 +1,73 @@
+"""Games of a file: what is read, and what is left out and counted."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from chess_samples import needs_chess
+
+from surpass.corpora.pgn import Pgn
+from surpass.errors import DataError
+from surpass.runtime import Runtime
+
+pytestmark = needs_chess
+
+WHOLE = '[WhiteElo "1900"]\n[BlackElo "1850"]\n[Result "0-1"]\n\n1. f3 {a comment} e5 2. g4 (2. e4 Nc6) Qh4# 0-1\n\n'
+ILLEGAL = '[White "a"]\n\n1. e4 e5 2. Ke8 Nc6 *\n\n'
+BROKEN = '[White "b"]\n\n1. e4 e5 2. N?9xx?? Nc6 3. Bc4 *\n\n'
+EMPTY = '[White "c"]\n\n*\n\n'
+PLACED = '[FEN "8/8/8/8/8/5K2/7R/5k2 w - - 0 1"]\n[SetUp "1"]\n\n1. Rh1# 1-0\n\n'
+VARIANT = '[Variant "Atomic"]\n\n1. e4 e5 *\n\n'
+UNRATED = "1. d4 d5 2. c4 *\n\n"
+
+
+def built(path, **options):
+    return Pgn(path=str(path), **options).resolve().build(Runtime(), ())
+
+
+def test_broken_and_illegal_games_are_counted_left_out_and_told(tmp_path, caplog):
+    file = tmp_path / "games.pgn"
+    file.write_text(WHOLE + ILLEGAL + BROKEN + EMPTY + PLACED + VARIANT + UNRATED + WHOLE)
+    with caplog.at_level(logging.WARNING):
+        found = built(file)
+    assert found.texts == ("1. f3 1... e5 2. g4 2... Qh4#", "1. d4 1... d5 2. c4")
+    assert found.columns["result"] == ("0-1", "*")
+    counts = {"read": 8, "broken": 2, "empty": 1, "other_start": 2, "low_rating": 0, "repeated": 1, "games": 2}
+    assert counts.items() <= found.facts.items()
+    assert "2 of 8 games are broken or illegal" in caplog.text
+    assert len(caplog.records) == 1  # the library's own log keeps still
+
+
+def test_games_below_a_rating_are_left_out(tmp_path):
+    file = tmp_path / "games.pgn"
+    file.write_text(WHOLE + UNRATED)
+    assert built(file, rating=1800).texts == ("1. f3 1... e5 2. g4 2... Qh4#",)
+    with pytest.raises(DataError, match="lower `rating`"):
+        built(file, rating=1900)
+
+
+def test_at_most_so_many_games_are_taken(tmp_path):
+    file = tmp_path / "games.pgn"
+    file.write_text(UNRATED + WHOLE)
+    assert len(built(file, games=1)) == 1
+
+
+def test_a_file_without_games_is_refused(tmp_path):
+    file = tmp_path / "games.pgn"
+    file.write_bytes(bytes(range(256)) * 20)
+    with pytest.raises(DataError, match="holds no game that can serve"):
+        built(file)
+    file.write_text("")
+    with pytest.raises(DataError, match="nothing was read"):
+        built(file)
+
+
+def test_a_changed_file_and_a_missing_one_are_refused(tmp_path):
+    file = tmp_path / "games.pgn"
+    file.write_text(UNRATED)
+    spec = Pgn(path=str(file)).resolve()
+    file.write_text(WHOLE)
+    with pytest.raises(DataError, match="not what it was when the study was planned"):
+        spec.build(Runtime(), ())
+    assert "gone.pgn" in (Pgn(path=str(tmp_path / "gone.pgn")).problem() or "")
