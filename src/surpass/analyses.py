@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from surpass.analyses_misfit import misfit_rows, selections
@@ -61,7 +62,7 @@ class Analyses(NamedTuple):
 def analyse(
     study: Study, groups: Sequence[Seeds], rows: Sequence[ResultRow], agreement: Sequence[AgreementRow]
 ) -> Analyses:
-    """Return the analyses of a study's scored cells, read by its stopping rule; `rows` and `agreement` are their scores."""
+    """Return the analyses of a task's scored cells, read by the stopping rule; `rows` and `agreement` are their scores."""
     errors, calibrations = list[ErrorRow](), list[CalibrationRow]()
     shifts, misfits = list[ShiftRow](), list[MisfitRow]()
     scores = {(*_subject(row), row.split, row.metric, row.stopping): row for row in rows}
@@ -81,6 +82,12 @@ def analyse(
         tuple(misfits),
         tuple(selections(study, groups)),
     )
+
+
+def joined(parts: Sequence[Analyses]) -> Analyses:
+    """Return the analyses of several tasks as those of the study; none compares tasks."""
+    fields: Any = (tuple(chain.from_iterable(rows)) for rows in zip(*parts, strict=True))  # one type for each field
+    return Analyses(*fields) if parts else Analyses(*((),) * len(Analyses._fields))
 
 
 def _errors(study: Study, group: Seeds) -> Iterator[ErrorRow]:

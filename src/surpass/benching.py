@@ -27,7 +27,7 @@ import numpy as np
 from surpass import presets
 from surpass.errors import StageError
 
-ORDER = ("start", "intervals", "heads", "studies", "top_layers", "limits", "same_study")
+ORDER = ("start", "intervals", "heads", "studies", "top_layers", "generation", "limits", "same_study")
 """The parts of `surpass bench`, short ones first."""
 
 

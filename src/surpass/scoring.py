@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-from surpass.analyses import analyse
+from surpass.analyses import Analyses, analyse, joined
 from surpass.analyses_sides import side_rows
 from surpass.checks import Finding
 from surpass.guard import distinct, guard_cells, guard_labels, guard_rows, guard_scores, guard_stages
@@ -34,23 +35,20 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
     findings: list[Finding] = []
     looked: set[str] = set()
     groups: list[list[Scored]] = []
-    for group in _groups(study):
-        scored = [found for cell in group if (found := shelf.scored(cell)) is not None]
-        if not scored:
-            findings.append(_lost(group))
-            continue
-        groups.append(scored)
-        first = scored[0].cell
-        if key(first.data) not in looked:
-            looked.add(key(first.data))
-            findings += guard_rows(scored[0].splits, first.task)
-        if key(first.supervisor) not in looked:
-            looked.add(key(first.supervisor))
-            findings += guard_labels(scored[0])
-        findings += guard_cells(study, scored)
-        rows += _rows(study, scored, len(group) - len(scored))
-        agreement += _agreement(study, scored)
-        curves += _curves(scored)
+    analyses: list[Analyses] = []
+    for _, of_task in groupby(_groups(study), key=lambda group: group[0].task):  # whose runs the shelf then still holds
+        old, start, past = len(groups), len(rows), len(agreement)
+        for group in of_task:
+            scored = [found for cell in group if (found := shelf.scored(cell)) is not None]
+            if not scored:
+                findings.append(_lost(group))
+                continue
+            groups.append(scored)
+            findings += _guarded(study, scored, looked)
+            rows += _rows(study, scored, len(group) - len(scored))
+            agreement += _agreement(study, scored)
+            curves += _curves(scored)
+        analyses.append(analyse(study, groups[old:], rows[start:], agreement[past:]))
     primary = {task.label(): (study.metrics or for_kind(task.target))[0] for task in study.tasks}
     findings += guard_scores(study, rows, primary)
     stages = tuple(_stage_fact(plan, outcome, store) for outcome in sorted(outcomes, key=_order(plan)))
@@ -66,8 +64,20 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
         versions=versions(),
         primary_metric=primary[study.tasks[0].label()],
         sides=side_rows(study, groups),
-        **analyse(study, groups, rows, agreement)._asdict(),
+        **joined(analyses)._asdict(),
     )
+
+
+def _guarded(study: Study, scored: list[Scored], looked: set[str]) -> list[Finding]:
+    """Return what the guard sees in a group; rows and supervisors whose keys were `looked` at are not looked at again."""
+    first, found = scored[0].cell, list[Finding]()
+    if key(first.data) not in looked:
+        looked.add(key(first.data))
+        found += guard_rows(scored[0].splits, first.task)
+    if key(first.supervisor) not in looked:
+        looked.add(key(first.supervisor))
+        found += guard_labels(scored[0])
+    return found + guard_cells(study, scored)
 
 
 def _order(plan: Plan) -> Callable[[Outcome], int]:

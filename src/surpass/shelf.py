@@ -100,7 +100,7 @@ class Shelf:
         self._store = store
         self._held: dict[str, Any] = {}
         self._rows: dict[str, _Known] = {}
-        self._runs = lru_cache(maxsize=256)(_run)  # tables, tests and plots ask for the same ones
+        self._runs = lru_cache(maxsize=512)(_run)  # one task's: its tables, tests and plots ask for the same ones
 
     def get(self, stage: Stage) -> Any:
         """Return a stage's artifact; StoreError when it is not there."""

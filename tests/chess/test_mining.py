@@ -59,7 +59,7 @@ def test_gain_leaves_out_what_the_opponent_did_not_give_away():
 
 @pytest.fixture(scope="module")
 def games():
-    return ChessGames(games=16, depth=4, seed=1).resolve().build(Runtime(jobs=2), ())
+    return ChessGames(games=10, depth=4, seed=1).resolve().build(Runtime(jobs=2), ())
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +83,11 @@ def test_prompts_answers_and_groups_are_those_of_the_games(games, puzzles):
 def test_no_position_is_there_twice(games, puzzles):
     places = [place(position) for position in puzzles.columns["position"]]
     assert len(set(places)) == len(places)
-    twice = Documents((*games.ids, *(f"{name}b" for name in games.ids)), games.texts * 2)
+    twice = Documents((*games.ids[:4], *(f"{name}b" for name in games.ids[:4])), games.texts[:4] * 2)
     again = ChessPuzzles(**EASY).resolve().build(Runtime(jobs=2), (twice,))
-    assert again.texts == puzzles.texts
-    assert again.facts["repeated"] == len(puzzles)
+    once = [row["text"] for row in puzzles.rows() if row["group"] in games.ids[:4]]
+    assert list(again.texts) == once
+    assert again.facts["repeated"] == len(once) > 0
 
 
 def test_an_illegal_game_is_counted_and_left_out(games):
@@ -97,15 +98,15 @@ def test_an_illegal_game_is_counted_and_left_out(games):
 
 
 def test_a_stopped_corpus_is_finished_as_an_undisturbed_one(games, puzzles, tmp_path):
-    half = Documents(games.ids[:8], games.texts[:8])
+    half = Documents(games.ids[:5], games.texts[:5])
     ChessPuzzles(**EASY).resolve().build(Runtime(scratch=tmp_path), (half,))
     assert ChessPuzzles(**EASY).resolve().build(Runtime(scratch=tmp_path), (games,)) == puzzles
 
 
 @pytest.mark.slow
 def test_of_200_puzzles_a_deeper_search_keeps_the_best_move_of_97_in_100():
-    games = ChessGames(games=125, seed=1).resolve().build(Runtime(jobs=2), ())
-    puzzles = ChessPuzzles(depth=8, gain=-1.0).resolve().build(Runtime(jobs=2), (games,))
+    games = ChessGames(games=110, seed=1).resolve().build(Runtime(jobs=2), ())
+    puzzles = ChessPuzzles(depth=8, gain=-1.0, screen=0.7).resolve().build(Runtime(jobs=2), (games,))
     sample = puzzles.rows()[:200]
     assert len(sample) == 200
     kept = defaultdict(list)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from chess_samples import MATE_IN_ONE, MATED, MIDDLE, START, needs_engine
@@ -116,3 +120,30 @@ def test_what_was_finished_before_a_stop_is_not_done_again(tmp_path):
     assert finished({name: work(name) for name in names}, Runtime(scratch=tmp_path)) == whole
     assert sorted(done) == ["b", "c"]
     assert list(whole) == names
+
+
+def test_another_engine_than_was_planned_with_is_refused():
+    with pytest.raises(StageError, match="planned with Stockfish 3, but here is Stockfish"):
+        finished({"a": _answers}, Runtime(), planned="Stockfish 3")
+
+
+def test_no_engine_outlives_a_killed_process():
+    code = "from surpass.chess.stockfish import Engine; e = Engine(); print(e.process.pid, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        engine = int(run.stdout.readline())
+        run.kill()
+    for _ in range(100):
+        if not _alive(engine):
+            break
+        time.sleep(0.1)
+    assert not _alive(engine)
+
+
+def _alive(process):
+    """Return whether a process runs; one that ended may wait for its parent to ask how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -96,6 +96,7 @@ def test_groups_of_a_corpus_are_never_split(tmp_path):
     assert sum(map(len, groups)) == len(set().union(*groups))
 
 
+@pytest.mark.slow
 def test_the_same_corpus_in_worker_processes(tmp_path):
     _, outcomes = run(study(), store=Store.open(tmp_path), runtime=Runtime(jobs=1))
     assert {outcome.status for outcome in outcomes} == {"done"}

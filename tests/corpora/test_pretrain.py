@@ -56,7 +56,7 @@ def small(**options) -> Pretrain:
 
 @pytest.mark.slow
 def test_perplexity_falls_with_size():
-    documents = texts(3000)
+    documents = texts(1500)
     sizes = [small(width=8), small(width=16, layers=2), small(width=48, layers=3)]
     found = [each.compute(documents, Runtime()).facts for each in sizes]
     assert [fact["parameters"] for fact in found] == [each.parameters() for each in sizes]
@@ -113,6 +113,29 @@ def test_resumed_is_uninterrupted(tmp_path, monkeypatch):
     assert weights[0] == weights[1]
 
 
+def test_another_machine_has_the_weights_of_a_store_at_an_address(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec")
+    monkeypatch.setenv("SURPASS_CACHE", str(tmp_path / "first"))
+    made, place = small().compute(texts(100), Runtime()), f"memory://{tmp_path.name}/store"
+    Store.open(place).save("pretrain", "abcd", made, {"spec": {}, "inputs": [], "seconds": 1.0, "versions": {}})
+    monkeypatch.setenv("SURPASS_CACHE", str(tmp_path / "second"))
+    found = Store.open(place).load("pretrain", "abcd")
+    assert found.facts == made.facts
+    assert tmp_path / "second" in found.folder.parents
+    assert {p.name: p.read_bytes() for p in found.folder.iterdir()} == {
+        p.name: p.read_bytes() for p in made.folder.iterdir()
+    }
+
+
+def test_the_words_of_a_tokenizer_can_be_chosen():
+    from surpass.models._pretraining import tokenizer_of
+
+    moves = Documents(("1",), ("1. e4 1... e5 2. Nf3 2... Nc6 3. Nxe5 3... Nxe5",))
+    split = tokenizer_of(moves, 330, r" ?\d+\.+| ?[KQRBN]|x|[a-h][1-8]|.")
+    assert "e5" in split.encode(" Qxe5").tokens
+    assert "e5" not in tokenizer_of(moves, 330, Pretrain(corpus=Files(path="")).words).encode(" Nxe5").tokens
+
+
 def test_too_few_texts_are_told():
     with pytest.raises(DataError, match=r"has 3 texts in 3 groups; held_out=0.01 leaves 3 to learn and 0 to measure"):
         small(held_out=0.01).compute(texts(3), Runtime())
@@ -124,15 +147,26 @@ def test_the_spec_is_a_backbone(tmp_path):
     spec = small()
     assert backbones.config(spec)["num_hidden_layers"] == 1
     assert "is not there" in str(backbones.check(spec))
-    assert str(spec).startswith("pretrain:llama-1x16(")
+    assert str(spec).startswith("pretrain:llama-1x16~")
     model = HF(backbone=spec, epochs=1)
     assert decode(encode(model)) == model
     assert key(model) != key(HF(backbone=small(seed=1), epochs=1))
-    assert model.label().startswith("llama-1x16(")
+    assert model.label().startswith("llama-1x16~")
+    assert model.label() != HF(backbone=small(lr=1e-3), epochs=1).label()
     assert list(pretrains((model, Probe(backbone=spec)), ())) == [spec, spec]
     folder = Pretrained(tmp_path, {})
     assert placed(model, {spec: folder}) == dataclasses.replace(model, backbone=f"path:{tmp_path}")
     assert placed(model, {}) is model
+
+
+def test_models_take_the_precision_in_which_their_backbone_was_trained(corpus):
+    narrow = dataclasses.replace(small(), corpus=corpus, precision="auto")
+    model = HF(backbone=narrow)
+    assert model.resolve().precision == model.resolve().backbone.precision == "fp32"
+    assert model.resolve().label() == model.label()
+    assert HF(backbone=narrow, precision="bf16").resolve().precision == "bf16"
+    assert dataclasses.replace(narrow, width=256, precision="bf16").resolve().precision == "bf16"
+    assert model.resolve().resolve() == model.resolve()
 
 
 def study(corpus: Files, **options) -> Study:

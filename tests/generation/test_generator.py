@@ -301,8 +301,8 @@ def test_what_cannot_write_texts_is_refused_while_planning(llama, tmp_path):
     (headless,) = problems_of(study(weak=weak, strong=Generator(backbone=bert)))
     assert "saved as BertModel, which does not predict next tokens" in headless
     wrong = problems_of(study(weak=Sklearn(), strong=good))
-    assert wrong == ["pair 1, model 'sklearn' cannot serve task 'letters:Doubled', which is generation; it can do "
-                     "classification, preference."]  # fmt: skip
+    assert len(wrong) == 1
+    assert "model 'sklearn' cannot serve task 'letters:Doubled', which is generation" in wrong[0]
     from surpass.methods.logconf import LogConf
 
     refused = problems_of(dataclasses.replace(study(weak=weak, strong=good), methods=(LogConf(),)))

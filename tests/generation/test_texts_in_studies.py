@@ -15,6 +15,7 @@ from surpass.columns import written
 from surpass.errors import AlignmentError, DataError
 from surpass.fits import Job
 from surpass.labels.blend import Blend
+from surpass.labels.file import File
 from surpass.labels.gold import Gold
 from surpass.methods.accepted import Accepted
 from surpass.methods.confident import Confident
@@ -154,6 +155,17 @@ def test_a_blend_has_one_text_where_it_is_ground_truth():
     assert mixed.texts_on(rows.ids)[gold, 0].tolist() == rows.labels[gold].tolist()
     assert mixed.on(rows.ids)[gold].tolist() == [[1.0, 0.0]] * 40
     assert mixed.texts_on(rows.ids)[~gold].tolist() == weak.texts_on(rows.ids)[~gold].tolist()
+
+
+def test_a_file_gives_texts(tmp_path):
+    found = splits()
+    path = tmp_path / "said.csv"
+    said = dict(zip(found.rows.ids, found.rows.labels, strict=True)) | {found.part("val").ids[0]: ""}
+    path.write_text("id,said\n" + "".join(f"{name},{text}\n" for name, text in said.items()), encoding="utf-8")
+    labelled = File(path=str(path), column="said").resolve().compute(found, [])
+    test = found.part("test")
+    assert labelled.texts_at(-1, test.ids) == tuple(test.labels)
+    assert labelled.on(found.part("val").ids[:2])[:, 0].tolist() == [0.0, 1.0]
 
 
 def test_points_are_read_by_equal_texts():

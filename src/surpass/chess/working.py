@@ -20,7 +20,9 @@ Work = Callable[[Engine], Json]
 FILE = "done.jsonl"
 
 
-def finished(work: Mapping[str, Work], runtime: Runtime, *, timeout: float = TIMEOUT) -> dict[str, Json]:
+def finished(
+    work: Mapping[str, Work], runtime: Runtime, *, planned: str = "", timeout: float = TIMEOUT
+) -> dict[str, Json]:
     """Return the result of every piece of work by its name, in the order of `work`.
 
     What is done is kept in the folder `runtime.scratch`, if there is one, and found there when the same work is started
@@ -30,20 +32,21 @@ def finished(work: Mapping[str, Work], runtime: Runtime, *, timeout: float = TIM
     Args:
         work: by name; results are what JSON can hold.
         runtime: as many engines run side by side as it has jobs or threads.
+        planned: name and version of the engine that the results are to be of; empty: any.
         timeout: seconds that the engine may think about one position.
 
     Raises:
-        StageError: an engine failed twice at a piece; it names the piece and the position.
+        StageError: another engine is here, or one failed twice at a piece; it names the piece and the position.
     """
     if runtime.scratch is None:
-        results = dict(_done(work, runtime, timeout))
+        results = dict(_done(work, runtime, planned, timeout))
     else:
         runtime.scratch.mkdir(parents=True, exist_ok=True)
         file = runtime.scratch / FILE
         results = _kept(file)
         left = {name: piece for name, piece in work.items() if name not in results}
         with file.open("a", encoding="utf-8") as written:
-            for name, result in _done(left, runtime, timeout):
+            for name, result in _done(left, runtime, planned, timeout):
                 results[name] = result
                 written.write(json.dumps([name, result]) + "\n")
                 written.flush()
@@ -59,7 +62,7 @@ def _kept(file: Path) -> dict[str, Json]:
     return dict(json.loads(line) for line in whole.splitlines())
 
 
-def _done(work: Mapping[str, Work], runtime: Runtime, timeout: float) -> Iterator[tuple[str, Json]]:
+def _done(work: Mapping[str, Work], runtime: Runtime, planned: str, timeout: float) -> Iterator[tuple[str, Json]]:
     """Yield name and result of every piece."""
     held, engines = threading.local(), list[Engine]()
 
@@ -67,6 +70,11 @@ def _done(work: Mapping[str, Work], runtime: Runtime, timeout: float) -> Iterato
         if getattr(held, "engine", None) is None:
             held.engine = Engine(timeout=timeout, cores=_cores(runtime))
             engines.append(held.engine)
+            if planned and held.engine.name != planned:
+                raise StageError(
+                    f"the study was planned with {planned}, but here is {held.engine.name}. Install the same version on "
+                    "every machine, or run the study again."
+                )
         try:
             held.engine.clear()
             return work[name](held.engine)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def bench(parts: tuple[str, ...], out: Path | None, as_json: bool, quiet: bool) -> None:
     """Measure the claims of speed, each a ratio taken in one run; all PARTS by default.
 
-    PARTS, short ones first: start, intervals, heads, studies, top_layers, limits, same_study.
+    PARTS, short ones first: start, intervals, heads, studies, top_layers, generation, limits, same_study.
     """
     from surpass.benching import ORDER, machine, measured
     from surpass.errors import StageError, UnknownNameError

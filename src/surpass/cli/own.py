@@ -97,10 +97,17 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("data")
 @column_options
 @model_options()
+@click.option(
+    "--kind",
+    default="labels",
+    show_default=True,
+    type=click.Choice(["labels", "generation"]),
+    help="What weak and gold columns hold: labels, or texts to write after the prompt in --text.",
+)
 @_runs
-def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: Any) -> None:
+def fit(data: str, quiet: bool, as_json: bool, threads: int | None, kind: str, **options: Any) -> None:
     """Fit a strong model to the weak labels in DATA (CSV, TSV, JSONL, Parquet, Arrow, hub:...); write a model folder."""
-    from surpass.own.job import run
+    from surpass.own import completions, job
     from surpass.progress import Steps
     from surpass.runtime import free_cores
     from surpass.work import math_threads
@@ -109,7 +116,7 @@ def fit(data: str, quiet: bool, as_json: bool, threads: int | None, **options: A
     count = threads or free_cores()
     os.environ["OMP_NUM_THREADS"] = str(count)  # torch is not loaded yet, and reads it then
     with math_threads(count), Steps(quiet=quiet or as_json) as progress:
-        facts = run(request, progress)
+        facts = (completions if kind == "generation" else job).run(request, progress)
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     elif not quiet:

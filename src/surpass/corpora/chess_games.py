@@ -61,7 +61,9 @@ class ChessGames(Corpus):
         names = [f"{self.seed}/{i}" for i in range(self.games)]
         work = {f"game {name}": partial(play, how=how, seed=name) for name in names}
         found: dict[str, tuple[str, str, int]] = {}
-        for name, (moves, result) in zip(names, finished(work, runtime).values(), strict=True):
+        for name, (moves, result) in zip(
+            names, finished(work, runtime, planned=self.fingerprint).values(), strict=True
+        ):
             found.setdefault(movetext(moves), (name, result, len(moves)))
         ids, results, lengths = zip(*found.values(), strict=True)
         facts = {

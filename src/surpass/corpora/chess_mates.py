@@ -62,7 +62,7 @@ class ChessMates(Corpus):
         given = dict(_positions(assets.folder(ASSET)))
         work = {name: partial(_solved, position=position, mate=n) for name, (position, _, n) in given.items()}
         facts, rows = Counter(dict.fromkeys(("read", "unconfirmed", "several"), 0)), []
-        for name, found in finished(work, runtime).items():
+        for name, found in finished(work, runtime, planned=self.fingerprint.partition(",")[0]).items():
             position, answer, n = given[name]
             facts["read"] += 1
             keeping, depths = found

@@ -51,22 +51,13 @@ class OverlapDensity(NamedTuple):
     hard: Estimate
 
 
-def overlap_density(
-    views: Sequence[Views],
-    *,
-    variant: Variant = "exact",
-    level: float = 0.95,
-    resamples: int = RESAMPLES_SLOW,
-    seed: int = 0,
-) -> OverlapDensity:
+def overlap_density(views: Sequence[Views], *, variant: Variant = "exact", level: float = 0.95) -> OverlapDensity:
     """Return the shares of overlap, easy and hard rows, means over seeds; see the module's text.
 
     Args:
         views: one per seed; `labels` are the weak labels (n, C), `weak` is not read.
         variant: "exact" counts planted rows right; "cosine" and "inner" are the two published codes (`methods._partition`).
         level: nominal coverage.
-        resamples: draws of the rows.
-        seed: of the draws.
 
     Raises:
         AlignmentError: other rows in features, labels or groups.
@@ -85,9 +76,7 @@ def overlap_density(
             return OverlapDensity(*(undefined(why, seeds=len(views), examples=examples, level=level) for _ in range(3)))
         parts.append(found)
     names = ("overlap", "easy", "hard")
-    return OverlapDensity(
-        *ratio_estimates(parts, names, bounds=(0.0, 1.0), level=level, resamples=resamples, seed=seed)
-    )
+    return OverlapDensity(*ratio_estimates(parts, names, bounds=(0.0, 1.0), level=level, resamples=RESAMPLES_SLOW))
 
 
 def _shares(view: Views, variant: Variant) -> Ratios | str:

@@ -56,9 +56,7 @@ class Selection(NamedTuple):
     regret_random: Estimate
 
 
-def select(
-    runs: Sequence[Sequence[Run]], *, loss: str, level: float = 0.95, resamples: int = RESAMPLES_SLOW, seed: int = 0
-) -> Selection:
+def select(runs: Sequence[Sequence[Run]], *, loss: str, level: float = 0.95) -> Selection:
     """Return what the rule picks in each seed, and what that costs against the best and against chance.
 
     Intervals take the picks and the best as given: the best of several is partly luck, so regrets lean upwards.
@@ -67,8 +65,6 @@ def select(
         runs: for each supervisor one run per seed, on the same rows in the same order for all supervisors.
         loss: of `surpass.diagnostics.misfit.LOSSES`.
         level: nominal coverage.
-        resamples: draws of the test rows.
-        seed: of the draws.
 
     Raises:
         DataError: fewer than two supervisors, or other rows or numbers of seeds for one of them.
@@ -86,7 +82,7 @@ def select(
     count = len(runs)
     names = [f"{what} {i + 1}" for i in range(count) for what in ("misfit", "supervisor", "student")]
     names += ["the picked student", "the student of the best supervisor", "the best student"]
-    found = ratio_estimates(parts, names, _contrasts(count), level=level, resamples=resamples, seed=seed)
+    found = ratio_estimates(parts, names, _contrasts(count), level=level, resamples=RESAMPLES_SLOW)
     picked, best, hit, hit_error = (np.array(part) for part in zip(*places, strict=True))  # (k,), best (k, m)
     made = []
     for i in range(count):

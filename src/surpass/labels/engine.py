@@ -79,7 +79,7 @@ class Engine(LabelSource):
             name: partial(_lines, position=position(str(text)), depth=self.depth, moves=self.moves)
             for name, text in zip(rows.ids, rows.inputs, strict=True)
         }
-        found = finished(work, Runtime(jobs=cores()))
+        found = finished(work, Runtime(jobs=cores()), planned=self.fingerprint)
         chosen = [self._chosen(name, lines) for name, lines in found.items()]
         texts = np.array([text for text, _ in chosen], dtype=object)[:, None]
         return Predictions(rows.ids, splits.split, np.array([[share] for _, share in chosen]), texts=texts)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from surpass.artifacts import Predictions, Splits, Values
+from surpass.columns import Written, written
 from surpass.errors import AlignmentError, DataError, SurpassError
 from surpass.labels.base import LabelSource, one_hot
 from surpass.tables import Row, Table, open_table
@@ -25,6 +26,7 @@ class File(LabelSource):
         path: the table: a .csv, .tsv, .jsonl, .parquet, .arrow or .feather file (text ones also with .gz), or
             hub:ORG/NAME[@REVISION][:CONFIG][/SPLIT].
         column: holds a class name, a class index, for two classes the probability of the second, or a number (regression).
+            For generation it holds the text; rows whose cell is empty have none.
             Of a preference these are `second`, `first`, or the probability that the first candidate is better.
         columns: instead of `column`: one column of probabilities per class, in the order of the task's classes.
         on: the column with the row id, or with the text when the file knows no ids (`join: text`).
@@ -33,6 +35,8 @@ class File(LabelSource):
         strict: whether a bad line, such as one with too many cells, is an error instead of being left out.
         digest: checksum of the file, filled by `resolve`.
     """
+
+    targets: ClassVar[frozenset[str]] = LabelSource.targets | {"generation"}
 
     path: str
     column: str = "label"
@@ -74,7 +78,7 @@ class File(LabelSource):
         places: dict[object, list[int]] = defaultdict(list)
         for i, name in enumerate(wanted):
             places[name].append(i)
-        values: dict[int, Values] = {}
+        values: dict[int, Any] = {}
         table = self._table()
         if self.digest and table.digest() != self.digest:
             raise DataError(
@@ -84,7 +88,7 @@ class File(LabelSource):
             name = str(row.get(self.on))
             for at in places.get(name) or places.get(name.strip(), []):
                 where = f"label 'file': {table.place(number)}"
-                value = self._value(row, where, splits)
+                value = self._text(row) if splits.target == "generation" else self._value(row, where, splits)
                 if not np.array_equal(values.setdefault(at, value), value):
                     raise DataError(f"{where} labels {name!r} again, with another value. Keep one label per row.")
         for name in ("transfer", "test"):
@@ -96,7 +100,13 @@ class File(LabelSource):
                 )
         rows = sorted(values)
         ids, split = (tuple(column[i] for i in rows) for column in (splits.rows.ids, splits.split))
-        return Predictions(ids, split, np.stack([values[i] for i in rows]))
+        found = np.stack([values[i] for i in rows])
+        if splits.target != "generation":
+            return Predictions(ids, split, found)
+        return Predictions(ids, split, (found != "").astype(np.float64), texts=found)
+
+    def _text(self, row: Row) -> Written:
+        return written([str(row.get(self.column) or "").strip()])
 
     def _value(self, row: Row, where: str, splits: Splits) -> Values:
         """Return one row's label as probabilities, (C,), or as a number, (1,)."""

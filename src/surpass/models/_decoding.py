@@ -177,7 +177,11 @@ class Stream:
         batch = {"input_ids": ids, "attention_mask": self.mask}
         if self.placed:
             batch["position_ids"] = (self.mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        _backbone.choose_attention(author.body, batch, training=False)
+        if (
+            self.device.type == "cpu"
+        ):  # 64 prompts of some 40 tokens: plain attention took 4.7 to 5.9 s, the fused one 4.1
+            fused = getattr(author.body, "_supports_sdpa", False)
+            author.body.config._attn_implementation = "sdpa" if fused else "eager"
         found = author.body(**batch, past_key_values=self.cache, use_cache=True)
         self.cache = found.past_key_values
         self.states = found.last_hidden_state[:, -1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
@@ -14,6 +15,8 @@ from surpass.pretrained import Pretrained
 from surpass.runtime import Runtime
 from surpass.spec import Spec, key, option, options_of
 
+WIDE = 256  # in bf16 a processor with units for it did 8,600 tokens a second at width 64 (fp32: 10,300), 6,150 at 128 (6,100)
+WORDS = r" ?[^\s]+|\s"
 LEAST_VOCABULARY = 300  # 256 bytes, the end of a text, and some words
 
 
@@ -21,9 +24,8 @@ LEAST_VOCABULARY = 300  # 256 bytes, the end of a text, and some words
 class Pretrain(Spec):
     """A causal language model of the Llama kind, trained on a corpus from random weights; a stage of a study.
 
-    Its tokenizer is byte-level BPE made of the corpus, whose words are cut at spaces alone, so that no text is unknown and a
-    frequent word is one token whatever signs it has. Input and output embeddings are one. Equal corpus, vocabulary and
-    context give models that read the same tokens, whatever their size.
+    Its tokenizer is byte-level BPE made of the corpus, so that no text is unknown. Input and output embeddings are one.
+    Equal corpus, vocabulary, words and context give models that read the same tokens, whatever their size.
 
     Attributes:
         corpus: the texts.
@@ -32,13 +34,16 @@ class Pretrain(Spec):
         heads: of its attention.
         context: tokens that it reads at once. Longer texts are cut into pieces of so many.
         vocabulary: tokens that it knows, bytes included.
+        words: regular expression of what no token goes beyond; by default a word with the space before it, whatever signs it
+            has, so that a frequent one is one token.
         lr: peak learning rate of AdamW, which rises over the first steps and falls along a cosine.
         epochs: passes over the texts, each in a new order.
         batch_size: texts, or pieces of them, of an optimizer step.
         warmup: share of the steps over which the rate rises.
         weight_decay: of AdamW, times the rate; not for normalizations.
         held_out: share of the corpus's groups that are not learned and on which the perplexity is measured.
-        precision: of matrix products; what trains is fp32. "auto" becomes the faster of the two on this machine.
+        precision: of matrix products; what trains is fp32. "auto" becomes the faster of the two on this machine, and fp32
+            below a width of 256. Models on this backbone take it for their own "auto".
         seed: of the first weights and of the order of the texts.
     """
 
@@ -50,6 +55,7 @@ class Pretrain(Spec):
     heads: int = option(4, low=1)
     context: int = option(512, low=8)
     vocabulary: int = option(1024, low=LEAST_VOCABULARY)
+    words: str = WORDS
     lr: float = option(2e-3, above=0.0)
     epochs: int = option(1, low=1)
     batch_size: int = option(32, low=1)
@@ -68,10 +74,12 @@ class Pretrain(Spec):
             )
 
     def resolve(self) -> Pretrain:
-        """Fill what the corpus depends on and the precision that this machine runs faster."""
+        """Fill what the corpus depends on and the precision that this machine runs faster; fp32 for small models."""
         from surpass.models import _precision
 
-        return dataclasses.replace(self, corpus=self.corpus.resolve(), precision=_precision.resolve(self.precision))
+        small = self.precision == "auto" and self.width < WIDE
+        precision = "fp32" if small else _precision.resolve(self.precision)
+        return dataclasses.replace(self, corpus=self.corpus.resolve(), precision=precision)
 
     def problem(self) -> str | None:
         """Return why it cannot be trained here, or None."""
@@ -124,9 +132,9 @@ class Pretrain(Spec):
         return pretrained(self, documents, runtime)
 
     def label(self) -> str:
-        """Return a short name for tables: layers x width, and the options that are not the defaults."""
-        options = options_of(self, leave_out=("corpus", "layers", "width", "heads", "precision"))
-        return f"llama-{self.layers}x{self.width}" + (f"({', '.join(options)})" if options else "")
+        """Return a short name for tables: layers x width, and a sign of all other options, which would fill a line."""
+        options = options_of(self, leave_out=("layers", "width", "precision"))
+        return f"llama-{self.layers}x{self.width}~{hashlib.sha256(', '.join(options).encode()).hexdigest()[:4]}"
 
     def __str__(self) -> str:
         """Return a reference as other backbones have: a kind, the label, and what tells it from all others."""

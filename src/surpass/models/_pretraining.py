@@ -31,8 +31,6 @@ from surpass.runtime import Runtime
 from surpass.spec import key
 
 END = "<|end|>"
-WORDS = Regex(r" ?[^\s]+|\s")
-"""What no token goes beyond: a word with the space before it, whatever signs it has, or another space."""
 HELD_OUT = "pretrain"
 
 
@@ -68,11 +66,14 @@ def pretrained(spec: Pretrain, documents: Documents, runtime: Runtime) -> Pretra
     return Pretrained(folder, {"parameters": spec.parameters(), **tokens, **facts, **measured}, holder)
 
 
-def tokenizer_of(documents: Documents, vocabulary: int) -> Tokenizer:
-    """Return byte-level BPE made of the texts; equal texts give an equal tokenizer."""
+def tokenizer_of(documents: Documents, vocabulary: int, words: str) -> Tokenizer:
+    """Return byte-level BPE made of the texts, none of whose tokens goes beyond what `words` finds."""
     found = Tokenizer(models.BPE())
     found.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(WORDS, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(Regex(words), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     found.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -94,7 +95,7 @@ def _write_start(spec: Pretrain, documents: Documents, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer_of(documents, spec.vocabulary),
+        tokenizer_object=tokenizer_of(documents, spec.vocabulary, spec.words),
         eos_token=END,
         pad_token=END,
         model_max_length=spec.context,

@@ -81,13 +81,12 @@ class TextEncoder(Encoder):
         from surpass.assets import backbones
         from surpass.models import _precision
 
-        backbone = self.backbone if isinstance(self.backbone, str) else self.backbone.resolve()
-        return dataclasses.replace(
-            self,
-            backbone=backbone,
-            digest=backbones.digest(backbone),
-            precision=_precision.resolve(self.precision),
-        )
+        backbone, wanted = self.backbone, self.precision
+        if not isinstance(backbone, str):
+            backbone = backbone.resolve()
+            wanted = backbone.precision if wanted == "auto" else wanted
+        precision = _precision.resolve(wanted)
+        return dataclasses.replace(self, backbone=backbone, digest=backbones.digest(backbone), precision=precision)
 
     def problem(self) -> str | None:
         """Return why the backbone cannot be read here, or None."""
@@ -275,12 +274,14 @@ class Model(Spec):
 def backbone_label(model: Any, how: str) -> str:
     """Return a table's name for a model on a backbone: `smollm2-135m lora(layers=4)`.
 
-    Options at their defaults are left out, and so is bf16, which `resolve` chooses wherever it is the faster.
+    Options at their defaults are left out, and so is the precision that `resolve` chooses: bf16 wherever it is the faster,
+    or that in which the backbone was trained here.
     """
     from surpass.spec import options_of
 
     name = str(model.backbone).partition(":")[2].rstrip("/").rpartition("/")[2].partition("@")[0]
-    hidden = ("backbone", "tune", *(("precision",) if model.precision == "bf16" else ()))
+    usual = model.precision in ("bf16", getattr(model.backbone, "precision", ""))
+    hidden = ("backbone", "tune", *(("precision",) if usual else ()))
     options = options_of(model, leave_out=hidden)
     return f"{name} {how}" + (f"({', '.join(options)})" if options else "")
 

@@ -63,6 +63,10 @@ def _versions(then: dict[str, str]) -> str:
 
 
 def _again(folder: Path, facts: dict[str, Any], data: str) -> dict[str, Estimate]:
+    if facts["target"] == "generation":
+        raise DataError(
+            "texts are not measured again: leave out --data, or write them with surpass predict and compare the columns."
+        )
     columns = dict(facts["columns"])
     if not columns["gold"]:
         raise DataError("the student was fitted without a column of gold labels, so there is nothing to measure again.")

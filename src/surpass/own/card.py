@@ -46,7 +46,7 @@ def _header(facts: Mapping[str, Any]) -> str:
     skops = facts["form"] == "skops"
     head = {
         "library_name": "skops" if skops else "transformers",
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": "text-generation" if facts["target"] == "generation" else "text-classification",
         "tags": ["weak-to-strong", "surpass"],
     }
     backbone = str(facts["student"]["model"].get("backbone", ""))
@@ -59,7 +59,9 @@ def _about(facts: Mapping[str, Any]) -> str:
     student = facts["student"]
     lines = [
         f"# {student['name']}, fitted to weak labels\n",
-        f"- Classes: {', '.join(facts['classes'])}",
+        f"- Writes: up to {facts['max_new_tokens']} tokens"
+        if facts["target"] == "generation"
+        else f"- Classes: {', '.join(facts['classes'])}",
         f"- Strong model: {student['name']}",
         f"- Labels: {facts['labels']}",
         f"- Method: {student['method_name']} ({student['choice']['why']})",
@@ -117,6 +119,10 @@ def _use(facts: Mapping[str, Any]) -> str:
             "The model scores a text; of two, the first is better with probability sigmoid(s(first) - s(second)).\n",
             "    AutoModelForSequenceClassification.from_pretrained(FOLDER)\n",
         ]
+    elif facts["target"] == "generation":
+        lines.append(
+            "    AutoModelForCausalLM.from_pretrained(FOLDER)  # .generate, greedily, after the prompt alone\n"
+        )
     elif code:
         lines.append(f"    from transformers import pipeline\n    {code}\n")
     else:

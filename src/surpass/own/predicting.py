@@ -12,7 +12,7 @@ import numpy as np
 
 from surpass.artifacts import Values
 from surpass.errors import DataError
-from surpass.own.bundle import load
+from surpass.own.bundle import load, read_facts
 from surpass.tables import BadLine, Columns, Row, Table, textless
 from surpass.tables.writing import refusal, writing
 
@@ -124,6 +124,48 @@ def score(
     return Scored(out, done, columns, told, tuple(table.bad), table.bad_count, writer.escaped)
 
 
+def answered(
+    answer: Callable[[Sequence[str]], list[tuple[str, float]]],
+    table: Table,
+    out: Path,
+    *,
+    prompts: str,
+    chunk: int = 1000,
+    raw: bool = False,
+    tell: Tell = _silent,
+) -> Scored:
+    """Write the table's rows with a completion of each prompt and its probability; see `score`.
+
+    Args:
+        answer: returns completions and probabilities.
+        table: what is read; rows with an empty prompt count as bad lines.
+        out: .csv, .tsv, .jsonl or .parquet.
+        prompts: the column of prompts.
+        chunk: rows that are held and answered at once.
+        raw: leave formula cells in CSV as they are.
+        tell: is told how far it is.
+    """
+    table.need(prompts)
+    names = ("completion", "probability")
+    columns = names if not set(names) & set(table.columns) else tuple(PREFIX + name for name in names)
+    if clash := sorted(set(columns) & set(table.columns)):
+        raise DataError(
+            f"the table has columns {', '.join(map(repr, clash))} already. Rename them, so that none is lost."
+        )
+    done = empty = 0
+    with writing(out, (*table.columns, *columns), raw=raw) as writer:
+        for rows in _chunks(_filled(table, (prompts,)), chunk):
+            said = answer([str(row[prompts]) for row in rows])
+            cells = [(text, round(value, DIGITS)) for text, value in said]
+            writer.write([row | dict(zip(columns, new, strict=True)) for row, new in zip(rows, cells, strict=True)])
+            done, empty = done + len(rows), empty + sum(not text for text, _ in said)
+            tell(table.progress(), f"{done:,} rows")
+        if not done:
+            raise DataError(f"'{table.source}' has no text in column '{prompts}': {table.told()}.")
+    counts = {"with a completion": done - empty, "without": empty}
+    return Scored(out, done, columns, counts, tuple(table.bad), table.bad_count, writer.escaped)
+
+
 def predict_table(
     folder: Path,
     table: Table,
@@ -137,6 +179,12 @@ def predict_table(
     """Score a table with a model folder; without `texts`, in the columns that the student was fitted to. See `score`."""
     if problem := refusal(out):
         raise DataError(problem)
+    facts = read_facts(folder)
+    if facts["target"] == "generation":
+        from surpass.own import completions
+
+        answer = completions.answers(folder, facts)
+        return answered(answer, table, out, prompts=(*texts, facts["text_column"])[0], chunk=chunk, raw=raw, tell=tell)
     bundle = load(folder)
     fitted = tuple(bundle.facts["candidates"]) if bundle.scores else (bundle.text_column,)
     if texts and len(texts) != len(fitted):

@@ -21,7 +21,7 @@ from surpass.own.card import card
 from surpass.own.fitting import Pool, Student
 from surpass.spec import describe_kind
 
-SAVED = ("model/hf", "model/probe", "model/sklearn")
+SAVED = ("model/hf", "model/probe", "model/sklearn", "model/generator")
 TRIED, FAR = 32, 0.03
 """So many rows are read again with the written folder. Rounding of bf16 moves single rows by more than FAR, but not their
 mean; a wrong pooling or a lost layer moves all of them."""

@@ -10,13 +10,14 @@ from rich.table import Table
 from surpass.own.card import ROLES
 from surpass.own.evidence import from_json
 
-SHOWN = ("accuracy", "log_loss", "weak labels")  # the others are in the card
+SHOWN = ("accuracy", "log_loss", "weak labels", "exact_match", "edit_similarity")  # the others are in the card
 
 
 def summary(facts: Mapping[str, Any]) -> Iterator[Any]:
     """Yield what rich prints: the student, the table of estimates, notes and findings."""
     student, evidence = facts["student"], facts["evidence"]
-    yield f"Student: {student['name']}, {student['trained_on']:,} rows, classes {', '.join(facts['classes'])}"
+    of = f", classes {', '.join(facts['classes'])}" if facts["classes"] else ""
+    yield f"Student: {student['name']}, {student['trained_on']:,} rows{of}"
     yield f"Labels: {facts['labels']}"
     yield f"Method: {student['method_name']} ({student['choice']['why']})"
     for text in facts["data"]["told"]:

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from surpass.report.files import field, rounded
+from surpass.report.files import field, plain_estimate, rounded
 from surpass.results import CalibrationRow, ErrorRow, MisfitRow, Results
 from surpass.stats import Estimate
 
@@ -105,6 +105,8 @@ def _reliability(row: CalibrationRow) -> Iterable[dict[str, Value]]:
 
 def _plain(item: Any) -> Any:  # Any: a row of any of the record types, and what is inside it
     """Return records as mappings, with the digits of results.csv."""
+    if isinstance(item, Estimate):
+        return plain_estimate(item)
     if dataclasses.is_dataclass(item) and not isinstance(item, type):
         return {part.name: _plain(getattr(item, part.name)) for part in dataclasses.fields(item)}
     if isinstance(item, tuple):

@@ -108,7 +108,20 @@ def json_text(results: Results) -> str:
         "versions": results.versions,
         "study": results.study,
     }
-    return json.dumps(text.plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return lined(data)
+
+
+def lined(data: Mapping[str, Any]) -> str:  # Any: whatever `text.plain` takes
+    """Return JSON with a line for each field, and one for each item of those that are lists.
+
+    The library writes what has no line breaks in a tenth of the time.
+    """
+    write = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    parts = []
+    for name, item in text.plain(data).items():
+        items = ",\n  ".join(map(write, item)) if isinstance(item, list) else ""
+        parts.append(f" {write(name)}: " + (f"[\n  {items}\n ]" if items else write(item)))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _estimates(row: Any) -> dict[str, Mapping[str, Any]]:  # Any: a row of any of the record types
@@ -118,7 +131,7 @@ def _estimates(row: Any) -> dict[str, Mapping[str, Any]]:  # Any: a row of any o
 
 def plain_estimate(item: Estimate) -> dict[str, Any]:
     """Return an estimate as JSON holds it."""
-    return {name: rounded(v) if isinstance(v, float) else v for name, v in dataclasses.asdict(item).items()}
+    return {name: rounded(v) if isinstance(v, float) else v for name, v in vars(item).items()}
 
 
 def _flat(row: Any) -> dict[str, Any]:  # Any: as above

@@ -150,11 +150,13 @@ def seconds(amount: float) -> str:
 
 def plain(data: Any) -> Any:  # Any: plain data of any nesting, such as a study
     """Return the data with tuples as lists, mappings as dicts and NaN or infinity as None: what JSON and YAML can hold."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if data is None or isinstance(data, str | int):
+        return data
     if isinstance(data, Mapping):
         return {str(key): plain(item) for key, item in data.items()}
     if isinstance(data, list | tuple | set | frozenset):
         items = sorted(data, key=repr) if isinstance(data, set | frozenset) else data
         return [plain(item) for item in items]
-    if isinstance(data, float):
-        return data if math.isfinite(data) else None
-    return data if isinstance(data, str | int | bool) or data is None else str(data)
+    return str(data)

@@ -272,9 +272,8 @@ def covariances(draws: Values, *, groups: int) -> tuple[Values, Values]:
     division by G.
     """
     count, seeds, quantities = draws.shape
-    flat = draws.reshape(count, -1)
-    centred = flat - np.ones(count) @ flat / count  # a product is faster than `mean` along the long axis
-    mean = centred @ np.tile(np.eye(quantities), (seeds, 1)) / seeds
+    centred = draws - _summed(draws) / count
+    mean = _over_seeds(centred) / seeds
     each = centred.reshape(-1, quantities)
     return _parted(mean.T @ mean, each.T @ each, seeds, groups / (groups - 1) / count)
 
@@ -286,14 +285,26 @@ def own_variances(draws: Values, kept: npt.NDArray[np.bool_], size: Values, *, g
     """
     if groups < 2:
         return np.zeros(draws.shape[2]), np.zeros(draws.shape[2])
-    seeds, count = draws.shape[1], kept.sum(axis=0).clip(min=1)
-    held = draws if kept.all() else np.where(kept[:, None], draws, 0.0)
-    centred = held - held.sum(axis=0) / count
-    if held is not draws:
-        centred[~np.broadcast_to(kept[:, None], centred.shape)] = 0.0
-    of_mean, of_seeds = np.square(centred.sum(axis=1) / seeds).sum(axis=0), np.square(centred).sum(axis=(0, 1))
+    _, seeds, quantities = draws.shape
+    count = kept.sum(axis=0).clip(min=1)
+    there = kept[:, None].astype(np.float64)
+    centred = draws * there
+    centred = (centred - _summed(centred) / count) * there
+    mean = _over_seeds(centred) / seeds
+    of_mean, of_seeds = _summed(mean**2), _summed(centred**2).reshape(seeds, quantities).sum(axis=0)
     of_mean, of_seeds = (np.where(sums > count * (_ROUNDING * size) ** 2, sums, 0.0) for sums in (of_mean, of_seeds))
     return _parted(of_mean, of_seeds, seeds, groups / (groups - 1) / count)
+
+
+def _summed(draws: Values) -> Values:
+    """Return the sum over resamples: a product is faster than `sum` along the long axis."""
+    return (np.ones(len(draws)) @ draws.reshape(len(draws), -1)).reshape(draws.shape[1:])
+
+
+def _over_seeds(draws: Values) -> Values:
+    """Return the sum over seeds of draws (R, k, q), (R, q); fast as above."""
+    _, seeds, quantities = draws.shape
+    return np.asarray(draws.reshape(len(draws), -1) @ np.tile(np.eye(quantities), (seeds, 1)))
 
 
 def _parted(of_mean: Values, of_seeds: Values, seeds: int, scale: float | Values) -> tuple[Values, Values]:

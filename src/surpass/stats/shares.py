@@ -127,7 +127,8 @@ def _each(
     finite = np.isfinite(draws)
     here = finite.all(axis=1) | (missing > 0)  # (R, q)
     kept = ~(~here).astype(np.float32).dot(used.T).astype(bool)  # (R, c)
-    values = (draws if finite.all() else np.where(finite, draws, 0.0)) @ weights.T
+    flat = (draws if finite.all() else np.where(finite, draws, 0.0)).reshape(-1, len(names))
+    values = (flat @ weights.T).reshape(len(draws), seeds, -1)  # one product, not one for each resample
     size = np.abs(points[:, missing == 0]).max(initial=0.0) * np.abs(weights).sum(axis=1)
     shared, rows = own_variances(values, kept, size, groups=groups)
     count = kept.sum(axis=0).tolist()
