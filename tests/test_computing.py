@@ -106,7 +106,7 @@ class Tells(LabelSource):
     def sources(self) -> Any:
         return (self.weak,)
 
-    def compute(self, splits: Splits, sources: Any) -> Predictions:
+    def compute(self, splits: Splits, sources: Any, *, runtime: Runtime | None = None) -> Predictions:
         return sources[0]
 
 

@@ -154,6 +154,15 @@ def test_a_share_that_does_not_exist_in_a_seed_costs_the_others_nothing():
     assert (one.value, one.low, one.high) == pytest.approx((same.value, same.low, same.high), rel=1e-12)
 
 
+def test_equal_shares_differ_by_nothing():
+    draw = np.random.default_rng(3)
+    top, among = draw.random((60, 1)), draw.integers(2, size=(60, 1)) * 1.0
+    parts = [Ratios(np.tile(top * among, 2), np.tile(among, 2), list(range(60)))] * 2
+    (found,) = ratio_estimates(parts, ["first", "second"], [[-1, 1]])
+    assert (found.value, found.low, found.high) == (0, 0, 0)
+    assert found.note == "no variation between seeds or rows, so the interval has no width"
+
+
 def test_a_contrast_is_the_difference_with_a_paired_interval():
     draw = np.random.default_rng(2)
     easy = draw.random((2, 300, 1))

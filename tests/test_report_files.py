@@ -79,6 +79,8 @@ def test_csv_quotes_what_it_must() -> None:
 
 def test_json_holds_the_rows_of_the_csv_and_the_rest(files: dict[str, str]) -> None:
     data = json.loads(files["results.json"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    lines = files["results.json"].splitlines()
+    assert json.loads(lines[lines.index(' "rows": [') + 1].removesuffix(",")) == data["rows"][0]  # a line for each
     records = list(csv.DictReader(io.StringIO(files["results.csv"])))
     assert [{name: "" if row[name] is None else str(row[name]) for name in COLUMNS} for row in data["rows"]] == records
     assert data["study"] == sample().study

@@ -156,7 +156,9 @@ def test_an_artifact_with_a_right_checksum_is_served_whatever_it_says(small_stud
 class _Fails(LabelSource):
     """Labels that cannot be made."""
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         raise ZeroDivisionError("no labels today")
 
 

@@ -12,7 +12,14 @@ import pytest
 from surpass.errors import DataError, SpecError, UnknownNameError
 from surpass.metrics import METRICS
 from surpass.stats import Run, agreement_estimate, compare, compare_all
-from surpass.stats.resampling import group_weights, numbered_groups, ratio_draws, score_draws
+from surpass.stats.resampling import (
+    group_weights,
+    linear_noise,
+    noise_of,
+    numbered_groups,
+    ratio_draws,
+    score_draws,
+)
 
 QUANTITIES = ("floor", "student", "ceiling", "gap", "gain", "pgr")
 
@@ -94,6 +101,37 @@ def test_draws_equal_the_textbook_loop_over_repeated_rows():
             rows = np.repeat(np.arange(len(index[s])), weights[r][index[s]].astype(int))
             labels, predictions = sets[s][q]
             assert draws[r, s, q] == pytest.approx(metric.value(labels[rows], predictions[rows]), nan_ok=True)
+
+
+@pytest.mark.parametrize("per_group", [1, 2])
+def test_the_noise_of_means_is_that_of_their_draws(per_group):
+    runs = noisy_runs(seeds=3, n=40, per_group=per_group)
+    index, groups = numbered_groups([run.groups for run in runs])
+    tops = [np.column_stack([run.floor, run.student, np.ones(40)]) for run in runs]
+    given = {"groups": groups, "resamples": 300, "seed": 2}
+    ones = [np.ones((40, 1))] * 3
+    found = linear_noise(tops, ones, index, **given)
+    slow = noise_of(ratio_draws(tops, ones, index, **given), groups=groups)
+    assert (found.kept, found.drawn) == (slow.kept, slow.drawn) == (300, 300)
+    assert found.shared == pytest.approx(slow.shared, rel=1e-9, abs=1e-15)
+    assert found.rows == pytest.approx(slow.rows, rel=1e-9, abs=1e-15)
+    assert not found.rows[2].any()  # a constant has none, not even of rounding
+
+
+def test_means_of_groups_of_several_sizes_are_no_linear_noise():
+    runs = noisy_runs(seeds=1, n=40, per_group=3)  # the last group has one row
+    index, groups = numbered_groups([run.groups for run in runs])
+    given = {"groups": groups, "resamples": 300, "seed": 2}
+    assert linear_noise([np.ones((40, 1))], [np.ones((40, 1))], index, **given) is None
+    alone = [np.arange(40)]
+    holed = [np.zeros((40, 1))]  # a share that exists nowhere
+    assert linear_noise([np.ones((40, 1))], holed, alone, groups=40, resamples=300, seed=2) is None
+
+
+def test_predictions_are_checked_once():
+    run = noisy_runs(seeds=1, n=20)[0]
+    assert run.read("classification", "floor") is run.read("classification", "floor")
+    assert run.answers("student").tolist() == (run.student > 0.5).astype(int).tolist()
 
 
 def test_rows_of_a_group_are_resampled_together():

@@ -38,7 +38,7 @@ def compute(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifa
         return _extract(spec, named["data"][0], next(iter(named.get("hint", ())), None), encode)
     splits = joined(*named["data"])
     if isinstance(spec, Label):
-        return spec.source.compute(splits, named.get("source", ()))
+        return spec.source.compute(splits, named.get("source", ()), runtime=runtime)
     job = Job.of(spec, splits, named, _features(named))
     return job.finished(job.fit(runtime), runtime)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 pytest.importorskip("chess", reason="python-chess is not installed: pip install 'surpass[chess]'")
 
+from surpass.artifacts import Rows
 from surpass.tasks.chess_puzzles import ChessPuzzles
 
 PROMPT = "1. f3 1... e5 2. g4 2..."
@@ -34,6 +36,13 @@ def colours(svg: str) -> list[str]:
 def test_each_legal_move_is_an_arrow(supervisor, student, wanted):
     texts = {"target": " Qh4#", "supervisor": supervisor, "student": student}
     assert colours(ChessPuzzles().drawing(PROMPT, texts)) == wanted
+
+
+def test_a_model_that_goes_on_with_the_game_is_judged_by_its_first_move():
+    rows = Rows(("1",) * 3, (PROMPT,) * 3, np.array([" Qh4#"] * 3, dtype=object), ("1",) * 3)
+    texts = (" Qh4# 3. e4 3...", " Nc6 3. Qh4#", "")
+    assert ChessPuzzles().right(rows, texts).tolist() == [1.0, 0.0, 0.0]
+    assert ChessPuzzles().accepts(rows.inputs, texts).tolist() == [True, True, False]
 
 
 def test_what_is_no_position_has_no_board():

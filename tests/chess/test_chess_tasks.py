@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from chess_samples import needs_chess, needs_engine
 
-from surpass.chess.mining import place
+from surpass.chess.mining import epd
 from surpass.corpora.chess_games import ChessGames
 from surpass.corpora.chess_mates import ChessMates
 from surpass.corpora.chess_puzzles import ChessPuzzles as Mined
@@ -43,7 +43,7 @@ def made_up(n):
 @needs_engine
 def test_no_game_and_no_position_is_in_two_splits(puzzles):
     splits = make_splits(Data(task=ChessPuzzles(), **SIZES), (puzzles,))
-    positions = dict(zip(puzzles.ids, map(place, puzzles.columns["position"]), strict=True))
+    positions = dict(zip(puzzles.ids, map(epd, puzzles.columns["position"]), strict=True))
     games, places = {}, {}
     for name, split, group in zip(splits.rows.ids, splits.split, splits.rows.groups, strict=True):
         assert games.setdefault(group, split) == split

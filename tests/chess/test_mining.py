@@ -9,7 +9,7 @@ import pytest
 from chess_samples import MATE_IN_ONE, SCHOLARS, START, needs_engine
 
 from surpass.chess import notation
-from surpass.chess.mining import Rule, judged, mine, place
+from surpass.chess.mining import Rule, epd, judged, mine
 from surpass.chess.stockfish import Engine, Line
 from surpass.corpora.chess_games import ChessGames
 from surpass.corpora.chess_puzzles import ChessPuzzles
@@ -72,7 +72,7 @@ def test_prompts_answers_and_groups_are_those_of_the_games(games, puzzles):
     assert len(puzzles) > 5
     for row in puzzles.rows():
         assert texts[row["group"]].startswith(row["text"].rpartition(" ")[0])
-        assert notation.position(row["text"]) == row["position"]
+        assert notation.fen_of(row["text"]) == row["position"]
         assert notation.legal(row["text"], row["answer"])
         assert notation.legal(row["text"], row["second"])
         assert row["margin"] >= 0.15
@@ -81,7 +81,7 @@ def test_prompts_answers_and_groups_are_those_of_the_games(games, puzzles):
 
 
 def test_no_position_is_there_twice(games, puzzles):
-    places = [place(position) for position in puzzles.columns["position"]]
+    places = [epd(position) for position in puzzles.columns["position"]]
     assert len(set(places)) == len(places)
     twice = Documents((*games.ids[:4], *(f"{name}b" for name in games.ids[:4])), games.texts[:4] * 2)
     again = ChessPuzzles(**EASY).resolve().build(Runtime(jobs=2), (twice,))
@@ -114,5 +114,5 @@ def test_of_200_puzzles_a_deeper_search_keeps_the_best_move_of_97_in_100():
         for row in sample:
             engine.clear()
             depths = engine.answer(row["position"], 12)
-            kept[row["difficulty"]].append(notation.written(depths[12][0].move, row["position"]) == row["answer"])
+            kept[row["difficulty"]].append(notation.san(depths[12][0].move, row["position"]) == row["answer"])
     assert sum(map(sum, kept.values())) >= 194, kept

@@ -31,7 +31,7 @@ def test_a_written_game_is_read_back(seed, length):
         moves.append(board.san_and_push(rng.choice(list(board.legal_moves))))
     prompt = notation.prompt(moves)
     assert notation.moves_of(prompt) == moves
-    assert notation.position(prompt) == board.fen()
+    assert notation.fen_of(prompt) == board.fen()
     for move in list(board.legal_moves)[:3]:
         assert notation.legal(prompt, notation.answer(board.san(move)))
 
@@ -39,7 +39,7 @@ def test_a_written_game_is_read_back(seed, length):
 def test_a_position_without_a_game_has_a_prompt_too():
     fen = "8/8/8/8/8/5K2/7R/5k2 b - - 0 31"
     assert notation.position_prompt(fen) == f'[FEN "{fen}"] 31...'
-    assert notation.position(notation.position_prompt(fen)) == fen
+    assert notation.fen_of(notation.position_prompt(fen)) == fen
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,5 @@ def test_a_text_is_legal_if_it_is_one_move_as_the_answers_are(text, legal):
 
 def test_what_is_no_game_is_refused():
     with pytest.raises(ValueError, match="illegal san"):
-        notation.position("1. e4 1... e5 2. Ke8 2...")
+        notation.fen_of("1. e4 1... e5 2. Ke8 2...")
     assert notation.moves_of(FOOLS_MATE) == ["f3", "e5", "g4", "Qh4#"]

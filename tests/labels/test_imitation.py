@@ -36,7 +36,7 @@ DATA = Data(task=Toy(rows=600), n_weak=40, n_transfer=100, n_val=20, n_test=100)
 class _Dice(LabelSource):
     """Labels that no text gives away."""
 
-    def compute(self, splits, sources):
+    def compute(self, splits, sources, *, runtime=None):
         thrown = [hashlib.blake2b(name.encode(), digest_size=1).digest()[0] % 2 for name in splits.rows.ids]
         return Predictions(splits.rows.ids, splits.split, np.eye(2)[thrown] * 0.6 + 0.2)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import chess
 import chess.svg
 
-from surpass.chess.notation import position
+from surpass.chess.notation import fen_of
 
 SIZE = 240
 WANTED, WRONG = "green", "red"
@@ -20,7 +20,7 @@ def board(prompted: str, texts: Mapping[str, str]) -> str:
     Empty when the prompt is no position.
     """
     try:
-        held = chess.Board(position(prompted))
+        held = chess.Board(fen_of(prompted))
     except ValueError:
         return ""
     moves = {who: _move(held, text) for who, text in texts.items()}
@@ -34,6 +34,6 @@ def board(prompted: str, texts: Mapping[str, str]) -> str:
 
 def _move(held: chess.Board, text: str) -> chess.Move | None:
     try:
-        return held.parse_san(text.strip())
+        return held.parse_san("".join(text.split()[:1]))
     except ValueError:
         return None

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import chess
 
-from surpass.chess.notation import written
+from surpass.chess.notation import san
 from surpass.chess.stockfish import Depths, Engine
 
 SCREEN = 2
@@ -70,10 +70,10 @@ class Puzzle:
     mate: int
 
 
-def place(position: str) -> str:
+def epd(position: str) -> str:
     """Return board, side to move, castling and en passant of a position, without its counts of moves.
 
-    >>> place("8/8/8/8/8/5K2/7R/5k2 w - - 3 44")
+    >>> epd("8/8/8/8/8/5K2/7R/5k2 w - - 3 44")
     '8/8/8/8/8/5K2/7R/5k2 w - -'
     """
     return " ".join(position.split()[:4])
@@ -118,7 +118,7 @@ def judged(position: str, depths: Depths, rule: Rule) -> Puzzle | None:
     if not far_apart(depths, rule):
         return None
     best, second = depths[max(depths)][:2]
-    first, other = (written(line.move, position) for line in (best, second))
+    first, other = (san(line.move, position) for line in (best, second))
     ply, mate = chess.Board(position).ply(), max(best.mate, 0)
     return Puzzle(ply, position, first, other, difficulty(depths), best.win - second.win, best.win, mate)
 

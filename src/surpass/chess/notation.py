@@ -75,7 +75,7 @@ def sans(moves: Iterable[chess.Move], board: chess.Board | None = None) -> list[
 
 
 @functools.lru_cache(maxsize=65536)
-def position(text: str) -> str:
+def fen_of(text: str) -> str:
     """Return the position that a prompt asks about, in Forsyth-Edwards notation.
 
     Raises:
@@ -91,7 +91,7 @@ def position(text: str) -> str:
 
 def legal(prompted: str, text: str) -> bool:
     """Return whether a text is one legal move after a prompt, as the answers are written; marks of check may be missing."""
-    board, move = chess.Board(position(prompted)), text.strip().rstrip("+#")
+    board, move = chess.Board(fen_of(prompted)), text.strip().rstrip("+#")
     try:
         found = board.parse_san(move)
     except ValueError:
@@ -99,7 +99,7 @@ def legal(prompted: str, text: str) -> bool:
     return bool(found) and board.san(found).rstrip("+#") == move  # the library takes other ways of writing a move too
 
 
-def written(move: str, fen: str) -> str:
+def san(move: str, fen: str) -> str:
     """Return a move that UCI writes ("g1f3") in standard algebraic notation ("Nf3"); ValueError where it is not legal."""
     board = chess.Board(fen)
     return board.san(board.parse_uci(move))

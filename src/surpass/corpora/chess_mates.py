@@ -79,22 +79,22 @@ class ChessMates(Corpus):
 
 def _positions(folder: Path) -> list[tuple[str, tuple[str, str, int]]]:
     """Return name, position, first move and moves until the mate; of positions that are there twice the first."""
-    from surpass.chess.mining import place
+    from surpass.chess.mining import epd
     from surpass.chess.pgn import problems
 
     found: dict[str, tuple[str, tuple[str, str, int]]] = {}
     for n in MOVES:
         for i, (position, moves, _) in enumerate(problems(folder / f"mate_in_{n}.pgn")):
-            found.setdefault(place(position), (f"mate in {n}/{i}", (position, moves[0], n)))
+            found.setdefault(epd(position), (f"mate in {n}/{i}", (position, moves[0], n)))
     return list(found.values())
 
 
 def _solved(engine: stockfish.Engine, position: str, mate: int) -> list[Any]:
     """Return which of the two best moves mate in time, and the shallowest depth from which on the first of all is found."""
     from surpass.chess.mining import difficulty
-    from surpass.chess.notation import written
+    from surpass.chess.notation import san
 
     depths = engine.answer(position, 2 * mate + BEYOND, lines=2)
     lines = depths[max(depths)]
-    keeping = [written(line.move, position) for line in lines if 0 < line.mate <= mate]
+    keeping = [san(line.move, position) for line in lines if 0 < line.mate <= mate]
     return [keeping, difficulty(depths)]

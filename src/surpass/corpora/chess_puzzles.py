@@ -70,7 +70,7 @@ class ChessPuzzles(Corpus):
 
     def build(self, runtime: Runtime, sources: Sequence[Documents]) -> Documents:
         """Return the puzzles; games that are no legal games are counted among the facts as `broken`."""
-        from surpass.chess.mining import Rule, place
+        from surpass.chess.mining import Rule, epd
         from surpass.chess.notation import moves_of, prompt
         from surpass.chess.working import finished
 
@@ -92,8 +92,8 @@ class ChessPuzzles(Corpus):
                 continue
             for ply, *values in puzzles:
                 row = (f"{name}/{ply}", prompt(played[name][:ply]), group, *values)
-                facts["repeated"] = int(facts["repeated"]) + (place(row[5]) in found)
-                found.setdefault(place(row[5]), row)
+                facts["repeated"] = int(facts["repeated"]) + (epd(row[5]) in found)
+                found.setdefault(epd(row[5]), row)
         ids, texts, groups, *columns = zip(*found.values(), strict=True) if found else ((),) * (3 + len(COLUMNS))
         named = dict(zip(COLUMNS, columns, strict=True))
         return Documents(ids, texts, groups, {"puzzles": len(found), **facts}, named)

@@ -73,7 +73,7 @@ class LichessPuzzles(Corpus):
         Raises:
             DataError: the table has other columns, holds no puzzle, or is not what it was while planning.
         """
-        from surpass.chess.mining import place
+        from surpass.chess.mining import epd
 
         if self.resolve().digest != self.digest:
             raise DataError(
@@ -85,10 +85,10 @@ class LichessPuzzles(Corpus):
             counts["read"] += 1
             if row is None:
                 counts["broken"] += 1
-            elif place(row.position) in found:
+            elif epd(row.position) in found:
                 counts["repeated"] += 1
             else:
-                found[place(row.position)] = row
+                found[epd(row.position)] = row
             if counts["read"] == self.puzzles:
                 break
         if not found:
@@ -115,13 +115,13 @@ class LichessPuzzles(Corpus):
 
 
 def _listed(row: Mapping[str, Any]) -> _Row:
-    from surpass.chess.notation import legal, moves_of, position, prompt
+    from surpass.chess.notation import fen_of, legal, moves_of, prompt
 
     moves = moves_of(str(row["ctx"]))
     text, answer = prompt(moves), str(row["target"]).strip()
     if not legal(text, answer):
         raise ValueError(answer)
-    return _Row(text, answer, position(text), 0.0, prompt(moves[:TOGETHER]))
+    return _Row(text, answer, fen_of(text), 0.0, prompt(moves[:TOGETHER]))
 
 
 def _own(row: Mapping[str, Any]) -> _Row:

@@ -10,6 +10,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Splits, Values, Written
 from surpass.errors import DataError
+from surpass.runtime import Runtime
 from surpass.spec import Spec, name_of
 
 
@@ -59,8 +60,17 @@ class LabelSource(Spec):
         """Return why these rows, those of a study's first seed, cannot be labelled, or None; told while planning."""
         return None
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
-        """Return labels for the rows of the splits (all of them, or those the source knows), with their ids."""
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
+        """Return labels for the rows of the splits (all of them, or those the source knows), with their ids.
+
+        Args:
+            splits: the rows.
+            sources: predictions of `sources`, in their order.
+            runtime: jobs, threads, devices and a scratch folder of the stage, which no label may depend on; none: the
+                usual ones. Long work keeps what is finished in `runtime.scratch`, as `Corpus.build` does.
+        """
         raise NotImplementedError
 
     def label(self) -> str:

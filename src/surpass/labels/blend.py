@@ -17,6 +17,7 @@ from surpass.draws import place
 from surpass.errors import DataError, IncompatibleError
 from surpass.labels._rows import common, domains_there, rounded
 from surpass.labels.base import LabelSource, gold_values
+from surpass.runtime import Runtime
 from surpass.spec import Spec, option
 
 
@@ -64,7 +65,9 @@ class Blend(LabelSource):
             return None
         return f"label 'blend': no transfer row is of domain '{self.domain}'. {domains_there(domains, 'domain')}"
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the labels of the rows that the supervisor knows.
 
         Raises:

@@ -23,6 +23,7 @@ from surpass.artifacts import Predictions, Splits
 from surpass.labels._rows import common
 from surpass.labels.base import LabelSource, gold_values
 from surpass.registry import METHODS
+from surpass.runtime import Runtime
 from surpass.spec import Spec, option
 
 
@@ -54,7 +55,9 @@ class Boost(LabelSource):
             last = fit(self.model, method=boosted(before=last))
         return dataclasses.replace(self, model=last)
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the weighted labels for the rows that every round knows; were all worse than chance, all count alike."""
         known, weak = common(splits, sources), splits.part("weak")
         gold = gold_values(dataclasses.replace(splits, rows=weak, split=("weak",) * len(weak)))

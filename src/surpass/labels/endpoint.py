@@ -21,6 +21,7 @@ from surpass.artifacts import Predictions, Splits, Values
 from surpass.errors import DataError, MissingPackageError, SpecError
 from surpass.labels._chat import Choice, Reply, ask
 from surpass.labels.base import LabelSource
+from surpass.runtime import Runtime
 from surpass.spec import option
 
 _ASK = "{classes}? Answer with one of them and nothing else."
@@ -114,7 +115,9 @@ class Endpoint(LabelSource):
             return f"label 'endpoint': answers: '{wrong[0]}' {what}; the classes are {', '.join(classes)}."
         return None
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the labels of all rows but the weak ones, with what they cost among the facts.
 
         Raises:

@@ -24,7 +24,7 @@ from surpass.chess.needs import lacking
 from surpass.draws import place
 from surpass.errors import DataError
 from surpass.labels.base import LabelSource
-from surpass.runtime import Runtime, cores
+from surpass.runtime import Runtime
 from surpass.spec import option
 
 
@@ -33,8 +33,10 @@ class Engine(LabelSource):
     """The move that Stockfish chooses in a chess position at a small depth. Needs the extra `chess` and the program.
 
     Attributes:
-        depth: half-moves that it looks ahead, at least. Of the mates of `chess-mates` it finds three in ten at depths 1 to 4.
-        errs: a row's move is drawn among the best few by their shares; else it is the best.
+        depth: half-moves that it looks ahead, at least. Most puzzles are found at depth 1 already: 104 of 110 that were mined
+            at depth 8 with any gain, and 103 at depth 3.
+        errs: a row's move is drawn among the best few by their shares; else it is the best. Of those 110, 79 are right with
+            noise 0.1, 50 with 0.3, 33 with 1.
         noise: how little differences of expected score count in the shares.
         moves: how many of the best moves have a share.
         seed: of the draws, which go by a hash of the row's id.
@@ -62,13 +64,15 @@ class Engine(LabelSource):
         """Return why these rows are no chess positions, or None."""
         return None if not len(training.rows) else self._unread(training.rows.ids[0], training.rows.inputs[0])
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the move of every row; a position without a legal move has the text "" with probability 0.
 
         Raises:
             DataError: an input is no chess position.
         """
-        from surpass.chess.notation import position
+        from surpass.chess.notation import fen_of
         from surpass.chess.working import finished
 
         rows = splits.rows
@@ -76,19 +80,19 @@ class Engine(LabelSource):
             if problem := self._unread(name, text):
                 raise DataError(problem)
         work = {
-            name: partial(_lines, position=position(str(text)), depth=self.depth, moves=self.moves)
+            name: partial(_lines, position=fen_of(str(text)), depth=self.depth, moves=self.moves)
             for name, text in zip(rows.ids, rows.inputs, strict=True)
         }
-        found = finished(work, Runtime(jobs=cores()), planned=self.fingerprint)
+        found = finished(work, runtime or Runtime(), planned=self.fingerprint)
         chosen = [self._chosen(name, lines) for name, lines in found.items()]
         texts = np.array([text for text, _ in chosen], dtype=object)[:, None]
         return Predictions(rows.ids, splits.split, np.array([[share] for _, share in chosen]), texts=texts)
 
     def _unread(self, name: str, text: Any) -> str | None:
-        from surpass.chess.notation import position
+        from surpass.chess.notation import fen_of
 
         try:
-            position(str(text))
+            fen_of(str(text))
         except ValueError:
             return (
                 f"label 'engine' reads chess positions, but row {name!r} begins {str(text)[:40]!r}. Give prompts such as "
@@ -111,7 +115,7 @@ class Engine(LabelSource):
 
 def _lines(engine: stockfish.Engine, position: str, depth: int, moves: int) -> list[tuple[str, float]]:
     """Return the best moves, in standard algebraic notation, with their expected scores."""
-    from surpass.chess.notation import written
+    from surpass.chess.notation import san
 
     depths = engine.answer(position, depth, lines=moves)
-    return [(written(line.move, position), line.win) for line in depths[max(depths)]] if depths else []
+    return [(san(line.move, position), line.win) for line in depths[max(depths)]] if depths else []

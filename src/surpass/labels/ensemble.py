@@ -12,6 +12,7 @@ from surpass.artifacts import Predictions, Splits, Values
 from surpass.errors import IncompatibleError, SpecError
 from surpass.labels._rows import common
 from surpass.labels.base import LabelSource
+from surpass.runtime import Runtime
 from surpass.spec import Spec
 
 SMALLEST = 1e-7
@@ -52,7 +53,9 @@ class Ensemble(LabelSource):
         """Return the members."""
         return self.members
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the combined labels, joined by row id, for the rows that every member knows.
 
         A row is marked as ground truth where it is for every member.

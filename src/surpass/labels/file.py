@@ -13,6 +13,7 @@ from surpass.artifacts import Predictions, Splits, Values
 from surpass.columns import Written, written
 from surpass.errors import AlignmentError, DataError, SurpassError
 from surpass.labels.base import LabelSource, one_hot
+from surpass.runtime import Runtime
 from surpass.tables import Row, Table, open_table
 from surpass.tables.labels import spell
 from surpass.tables.opening import missing
@@ -72,7 +73,9 @@ class File(LabelSource):
             return str(error)
         return None
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the file's labels for the rows it knows; all rows of transfer and test must be among them."""
         wanted = splits.rows.ids if self.join == "id" else splits.rows.inputs
         places: dict[object, list[int]] = defaultdict(list)

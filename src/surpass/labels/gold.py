@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from surpass.artifacts import Predictions, Splits
 from surpass.labels.base import LabelSource, as_predictions, gold_values
+from surpass.runtime import Runtime
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class Gold(LabelSource):
         """The split whose ground truth this is."""
         return self.split
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the task's own labels: classes one-hot."""
         return as_predictions(splits, gold_values(splits), what="ground truth")

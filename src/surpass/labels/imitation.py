@@ -15,6 +15,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Splits
 from surpass.labels.base import LabelSource
+from surpass.runtime import Runtime
 from surpass.spec import Spec
 
 
@@ -51,7 +52,9 @@ class Imitation(LabelSource):
         """Return the supervisor."""
         return (self.weak,)
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the supervisor's labels as they are."""
         (weak,) = sources
         return Predictions(weak.ids, weak.split, weak.values, gold=weak.gold)

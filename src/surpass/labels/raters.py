@@ -13,6 +13,7 @@ from surpass.draws import place
 from surpass.errors import DataError, IncompatibleError, SpecError
 from surpass.labels._dawid_skene import estimate
 from surpass.labels.base import LabelSource
+from surpass.runtime import Runtime
 from surpass.spec import option
 
 
@@ -62,7 +63,9 @@ class Raters(LabelSource):
             )
         return _unrated(splits, _votes(splits))
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return labels for all rows that have votes; rows of `weak` need none.
 
         Raises:

@@ -27,6 +27,7 @@ from surpass.draws import place
 from surpass.errors import DataError, SpecError
 from surpass.labels._rows import common, rounded
 from surpass.labels.base import LabelSource, gold_values
+from surpass.runtime import Runtime
 from surpass.spec import Spec, option
 
 Errors = Literal["random", "longest", "shortest", "least_confident", "confidently_right"]
@@ -75,7 +76,9 @@ class Simulated(LabelSource):
         """Return the labels to start from, whose errors to count and whose confidence to go by, as far as there are any."""
         return tuple(source for source in (self.base, self.like, self.by) if source is not None)
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return one-hot labels for the rows that every source knows.
 
         Raises:

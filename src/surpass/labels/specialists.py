@@ -12,6 +12,7 @@ from surpass.artifacts import Predictions, Splits
 from surpass.errors import IncompatibleError, SpecError
 from surpass.labels._rows import common, domains_there
 from surpass.labels.base import LabelSource
+from surpass.runtime import Runtime
 from surpass.spec import Spec, name_of, option
 
 
@@ -71,7 +72,9 @@ class Specialists(LabelSource):
         """Return a name that says the model once."""
         return name_of(dataclasses.replace(self, model=self.sources()[0]))
 
-    def compute(self, splits: Splits, sources: Sequence[Predictions]) -> Predictions:
+    def compute(
+        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
+    ) -> Predictions:
         """Return the combined labels for the rows that every specialist knows.
 
         Raises:

@@ -101,10 +101,10 @@ class Script:
         return Lesson(Tokens(tuple(rows), None, cut / n), np.array(starts, dtype=np.int64), long / n)
 
     def text(self, ids: Sequence[int]) -> str:
-        """Return what tokens say, up to the end token."""
+        """Return what tokens say, up to the end token; a space before it stays, since its tokens are learned with it."""
         said = list(ids)[: list(ids).index(self.end)] if self.end in ids else list(ids)
         text: str = self.tokenizer.decode(said, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text.strip()
+        return text
 
 
 @dataclasses.dataclass(frozen=True)

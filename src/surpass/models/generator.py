@@ -252,7 +252,7 @@ class Finetuned:
                 text = self.script.text([token for token in ids if token >= 0])
                 sums[text] = sums.get(text, 0.0) + float(np.exp(log))
             for place, (text, value) in enumerate(sorted(sums.items(), key=lambda item: -item[1])):
-                values[i, place], texts[i, place] = (value if text else 0.0), text
+                values[i, place], texts[i, place] = (value if text.strip() else 0.0), text
         return values, texts
 
     def _count(self, found: Any) -> None:

@@ -117,11 +117,15 @@ def ratio_draws(
 
 def _sums(parts: Sequence[Values], index: Sequence[Numbers], groups: int) -> Values:
     """Return the sums within groups of the columns of each run, (G, k, q)."""
-    found = [
-        np.column_stack([np.bincount(number, weights=column, minlength=groups) for column in part.T])
-        for part, number in zip(parts, index, strict=True)
-    ]
-    return np.stack(found, axis=1)
+    return np.stack([_group_sums(*one, groups) for one in zip(parts, index, strict=True)], axis=1)
+
+
+def _group_sums(part: Values, number: Numbers, groups: int) -> Values:
+    if len(number) == groups and np.bincount(number, minlength=groups).all():  # each row is a group by itself
+        found = np.empty(part.shape)
+        found[number] = part
+        return found
+    return np.column_stack([np.bincount(number, weights=column, minlength=groups) for column in part.T])
 
 
 class Noise(NamedTuple):

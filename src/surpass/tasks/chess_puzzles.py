@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.artifacts import Inputs
+from surpass.artifacts import Inputs, Rows, Values
 from surpass.corpora.base import Corpus
 from surpass.corpora.chess_puzzles import ChessPuzzles as Mined
 from surpass.documents import Documents
@@ -28,7 +28,7 @@ class ChessPuzzles(Task):
     The input is the game so far with the number of the move to come, `1. d4 1... Nf6 2. Nf3 2... d5 ... 22. Rc1 22...`,
     and the answer is the move after a space, ` Qxc1+`. Rows come from a corpus of puzzles: by default mined from games
     that Stockfish plays (`chess-puzzles`), or lichess.org's (`lichess-puzzles`), whose puzzles the paper has. The game
-    is the group. A text is right if it is the answer, and `accepted` if it is a legal move.
+    is the group. A text is right if its first word is the answer, and `accepted` if that is a legal move.
 
     Licence: nobody has rights in mined puzzles; CC0 for those of lichess.org.
 
@@ -102,7 +102,12 @@ class ChessPuzzles(Task):
         """Return which texts are a legal move in their position, (n,)."""
         from surpass.chess.notation import legal
 
-        return np.array([legal(str(prompt), text) for prompt, text in zip(inputs, texts, strict=True)], dtype=bool)
+        pairs = zip(inputs, texts, strict=True)
+        return np.array([legal(str(prompt), _first(text)) for prompt, text in pairs], dtype=bool)
+
+    def right(self, rows: Rows, texts: Sequence[str]) -> Values:
+        """Return 1 where the first word of a text is the move, (n,): a model that was not finetuned goes on with the game."""
+        return super().right(rows, [_first(text) for text in texts])
 
     def drawing(self, prompt: str, texts: Mapping[str, str]) -> str:
         """Return the board with arrows: green for the wanted move, red for a wrong one."""
@@ -119,3 +124,7 @@ class ChessPuzzles(Task):
         if place(row["group"], "chess-puzzles/cut") < TRAIN_SHARE:
             return "train" if row["difficulty"] <= (self.hardest or row["difficulty"]) else None
         return "shift:hard" if 0 < self.hard <= row["difficulty"] else "test"
+
+
+def _first(text: str) -> str:
+    return "".join(text.split()[:1])

@@ -13,6 +13,7 @@ from surpass.artifacts import Predictions, Splits
 from surpass.errors import SurpassError
 from surpass.labels.base import LabelSource, gold_values
 from surpass.labels.gold import Gold
+from surpass.runtime import Runtime
 from surpass.spec import describe_kind
 from surpass.testing._samples import (
     ROWS,
@@ -54,7 +55,7 @@ def _check(source: LabelSource, splits: Splits) -> None:
     order = np.random.default_rng(1).permutation(ROWS)
     shuffled = dataclasses.replace(splits, rows=splits.rows.take(order), split=tuple(splits.split[i] for i in order))
     given = [made_up(splits, seed) for seed, _ in enumerate(source.sources())]
-    first, second, moved = (source.compute(rows, given) for rows in (splits, splits, shuffled))
+    first, second, moved = (source.compute(rows, given, runtime=Runtime()) for rows in (splits, splits, shuffled))
     _check_labels(name, splits, first)
     same = first.ids == second.ids and np.array_equal(first.values, second.values)
     hold(same, f"{name}: the same rows get other labels the second time; take the seed from a field")
