@@ -138,9 +138,7 @@ def test_broken_tasks_are_noticed(task, message):
 class _ByPosition(LabelSource):
     """Labels drawn by position."""
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         values = np.random.default_rng(0).dirichlet((1, 1), size=len(splits.rows))
         return Predictions(splits.rows.ids, splits.split, values)
 
@@ -149,9 +147,7 @@ class _ByPosition(LabelSource):
 class _Unnormalized(LabelSource):
     """Labels that sum to 2."""
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         return Predictions(splits.rows.ids, splits.split, 2 * gold_values(splits))
 
 
@@ -161,9 +157,7 @@ class _Binary(LabelSource):
 
     columns: ClassVar[int] = 2
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         size = len(splits.rows), self.columns if splits.target == "classification" else gold_values(splits).shape[1]
         return Predictions(splits.rows.ids, splits.split, np.full(size, 1 / size[1]))
 
@@ -172,9 +166,7 @@ class _Binary(LabelSource):
 class _TwoNumbers(LabelSource):
     """A number as two columns."""
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         gold = gold_values(splits)
         values = np.hstack([gold, gold]) if splits.target == "regression" else gold
         return Predictions(splits.rows.ids, splits.split, values)
@@ -184,9 +176,7 @@ class _TwoNumbers(LabelSource):
 class _FirstIsBetter(LabelSource):
     """A preference as one column."""
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         gold = gold_values(splits)
         return Predictions(splits.rows.ids, splits.split, gold[:, 1:] if splits.target == "preference" else gold)
 

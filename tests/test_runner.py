@@ -156,9 +156,7 @@ def test_an_artifact_with_a_right_checksum_is_served_whatever_it_says(small_stud
 class _Fails(LabelSource):
     """Labels that cannot be made."""
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         raise ZeroDivisionError("no labels today")
 
 

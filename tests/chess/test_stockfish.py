@@ -40,11 +40,6 @@ def test_no_legal_move_has_no_lines(engine):
     assert engine.answer(MATED, 3) == {}
 
 
-def test_only_the_named_moves_are_compared(engine):
-    lines = engine.answer(START, 3, lines=2, moves=("a2a3", "h2h4"))[3]
-    assert {line.move for line in lines} == {"a2a3", "h2h4"}
-
-
 def test_a_cleared_engine_answers_as_a_new_one(engine):
     new = engine.answer(MIDDLE, 7, lines=3)
     for position in (START, MATE_IN_ONE):

@@ -125,20 +125,18 @@ class Engine:
         self._tell("ucinewgame\nisready\n", "clearing the hash table")
         self._until("readyok")
 
-    def answer(self, position: str, depth: int, *, lines: int = 1, moves: Sequence[str] = ()) -> Depths:
+    def answer(self, position: str, depth: int, *, lines: int = 1) -> Depths:
         """Return the best lines at every depth up to the given one; empty where no move is legal.
 
         Args:
             position: in Forsyth-Edwards notation.
             depth: half-moves that the search looks ahead, at least.
             lines: how many of the best moves to compare; there are fewer where fewer are legal.
-            moves: the only ones to compare; empty: all.
         """
         if lines != self._lines:
             self._tell(f"setoption name MultiPV value {lines}\n", position)
             self._lines = lines
-        among = f" searchmoves {' '.join(moves)}" if moves else ""
-        self._tell(f"position fen {position}\ngo depth {depth}{among}\n", position)
+        self._tell(f"position fen {position}\ngo depth {depth}\n", position)
         return _read(self._until("bestmove"))
 
     def _greet(self) -> None:

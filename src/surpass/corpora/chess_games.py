@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Self
 
-from surpass.chess import stockfish
-from surpass.chess.needs import lacking
+from surpass.chess.needs import lacking, with_engine
 from surpass.corpora.base import Corpus
 from surpass.documents import Documents
 from surpass.runtime import Runtime
@@ -45,7 +44,7 @@ class ChessGames(Corpus):
 
     def resolve(self) -> Self:
         """Fill the engine's name and version."""
-        return self if lacking() else dataclasses.replace(self, fingerprint=stockfish.identity())
+        return with_engine(self)
 
     def problem(self) -> str | None:
         """Return what is not installed, or None."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from surpass import assets
 from surpass.chess import stockfish
-from surpass.chess.needs import lacking
+from surpass.chess.needs import lacking, with_engine
 from surpass.corpora.base import Corpus
 from surpass.documents import Documents
 from surpass.runtime import Runtime
@@ -44,9 +44,7 @@ class ChessMates(Corpus):
 
     def resolve(self) -> Self:
         """Fill what the positions and their answers depend on."""
-        if lacking():
-            return self
-        return dataclasses.replace(self, fingerprint=f"{stockfish.identity()}, {assets.digest(ASSET)}")
+        return with_engine(self, assets.digest(ASSET))
 
     def problem(self) -> str | None:
         """Return what is not installed or not fetched, or None."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Self
 
 from surpass.chess import stockfish
-from surpass.chess.needs import lacking
+from surpass.chess.needs import lacking, with_engine
 from surpass.corpora.base import Corpus
 from surpass.corpora.chess_games import ChessGames
 from surpass.documents import Documents
@@ -61,8 +61,7 @@ class ChessPuzzles(Corpus):
 
     def resolve(self) -> Self:
         """Fill the engine's name and version, and what the games leave open."""
-        found = super().resolve()
-        return found if lacking() else dataclasses.replace(found, fingerprint=stockfish.identity())
+        return with_engine(super().resolve())
 
     def problem(self) -> str | None:
         """Return what is not installed, or why the games cannot be had, or None."""

@@ -60,9 +60,7 @@ class LabelSource(Spec):
         """Return why these rows, those of a study's first seed, cannot be labelled, or None; told while planning."""
         return None
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return labels for the rows of the splits (all of them, or those the source knows), with their ids.
 
         Args:

@@ -65,9 +65,7 @@ class Blend(LabelSource):
             return None
         return f"label 'blend': no transfer row is of domain '{self.domain}'. {domains_there(domains, 'domain')}"
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the labels of the rows that the supervisor knows.
 
         Raises:

@@ -55,9 +55,7 @@ class Boost(LabelSource):
             last = fit(self.model, method=boosted(before=last))
         return dataclasses.replace(self, model=last)
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the weighted labels for the rows that every round knows; were all worse than chance, all count alike."""
         known, weak = common(splits, sources), splits.part("weak")
         gold = gold_values(dataclasses.replace(splits, rows=weak, split=("weak",) * len(weak)))

@@ -115,9 +115,7 @@ class Endpoint(LabelSource):
             return f"label 'endpoint': answers: '{wrong[0]}' {what}; the classes are {', '.join(classes)}."
         return None
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the labels of all rows but the weak ones, with what they cost among the facts.
 
         Raises:

@@ -20,7 +20,7 @@ import numpy as np
 
 from surpass.artifacts import Predictions, Splits
 from surpass.chess import stockfish
-from surpass.chess.needs import lacking
+from surpass.chess.needs import lacking, with_engine
 from surpass.draws import place
 from surpass.errors import DataError
 from surpass.labels.base import LabelSource
@@ -54,7 +54,7 @@ class Engine(LabelSource):
 
     def resolve(self) -> Self:
         """Fill the engine's name and version."""
-        return self if lacking() else dataclasses.replace(self, fingerprint=stockfish.identity())
+        return with_engine(self)
 
     def problem(self) -> str | None:
         """Return what is not installed, or None."""
@@ -64,9 +64,7 @@ class Engine(LabelSource):
         """Return why these rows are no chess positions, or None."""
         return None if not len(training.rows) else self._unread(training.rows.ids[0], training.rows.inputs[0])
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the move of every row; a position without a legal move has the text "" with probability 0.
 
         Raises:

@@ -53,9 +53,7 @@ class Ensemble(LabelSource):
         """Return the members."""
         return self.members
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the combined labels, joined by row id, for the rows that every member knows.
 
         A row is marked as ground truth where it is for every member.

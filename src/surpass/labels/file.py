@@ -73,9 +73,7 @@ class File(LabelSource):
             return str(error)
         return None
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the file's labels for the rows it knows; all rows of transfer and test must be among them."""
         wanted = splits.rows.ids if self.join == "id" else splits.rows.inputs
         places: dict[object, list[int]] = defaultdict(list)

@@ -28,8 +28,6 @@ class Gold(LabelSource):
         """The split whose ground truth this is."""
         return self.split
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the task's own labels: classes one-hot."""
         return as_predictions(splits, gold_values(splits), what="ground truth")

@@ -52,9 +52,7 @@ class Imitation(LabelSource):
         """Return the supervisor."""
         return (self.weak,)
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the supervisor's labels as they are."""
         (weak,) = sources
         return Predictions(weak.ids, weak.split, weak.values, gold=weak.gold)

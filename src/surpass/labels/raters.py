@@ -63,9 +63,7 @@ class Raters(LabelSource):
             )
         return _unrated(splits, _votes(splits))
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return labels for all rows that have votes; rows of `weak` need none.
 
         Raises:

@@ -76,9 +76,7 @@ class Simulated(LabelSource):
         """Return the labels to start from, whose errors to count and whose confidence to go by, as far as there are any."""
         return tuple(source for source in (self.base, self.like, self.by) if source is not None)
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return one-hot labels for the rows that every source knows.
 
         Raises:

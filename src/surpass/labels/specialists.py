@@ -72,9 +72,7 @@ class Specialists(LabelSource):
         """Return a name that says the model once."""
         return name_of(dataclasses.replace(self, model=self.sources()[0]))
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the combined labels for the rows that every specialist knows.
 
         Raises:

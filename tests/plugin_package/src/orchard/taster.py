@@ -24,9 +24,7 @@ class Taster(LabelSource):
 
     errors: float = option(0.2, low=0.0, high=1.0)
 
-    def compute(
-        self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None
-    ) -> Predictions:
+    def compute(self, splits: Splits, sources: Sequence[Predictions], *, runtime: Runtime | None = None) -> Predictions:
         """Return the labels; whether a row's is wrong depends on its id alone."""
         gold = gold_values(splits)
         wrong = np.array([Random(f"taster/{name}").random() < self.errors for name in splits.rows.ids])
