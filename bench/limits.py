@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from surpass.artifacts import Targets
 from surpass.benching import Claim, in_turns, processor_seconds, ratios, script
 from surpass.methods.soft import Soft
-from surpass.models import _backbone, _classifier, _precision, _trainer
+from surpass.models import _backbone, _classifier, _precision, _trainer, _tuning
 from surpass.models._steps import Goal
 from surpass.models.base import TextEncoder
 from surpass.models.hf import HF
@@ -95,11 +95,11 @@ def bare_training(body: Any, length: int, repeats: int = 2) -> float:
 
 def training(texts: tuple[str, ...], model: HF) -> Callable[[], float]:
     """Return a function that trains on the texts once and returns real tokens a second."""
-    classifier = _trainer.seeded(lambda: _classifier.Classifier(backbone(), model._shape(2)), 0)
+    classifier = _trainer.seeded(lambda: _classifier.Classifier(backbone(), _tuning.shape(model, columns=2)), 0)
     rows = classifier.prepare(texts, RUNTIME, keep=True)
     watch = classifier.prepare(texts[:1], RUNTIME, keep=False)
     targets = Targets.of([str(i) for i in range(len(texts))], np.eye(2)[np.arange(len(texts)) % 2])
-    goal, plan = Goal.of(targets, "classification"), model._plan(0)
+    goal, plan = Goal.of(targets, "classification"), _tuning.plan(model, 0)
 
     def work() -> None:
         _trainer.train(classifier, rows, watch, goal, plan=plan, method=Soft(), runtime=RUNTIME)
@@ -114,7 +114,7 @@ def model_of(tune: Any, limit: int, **options: Any) -> HF:
 
 def bodies() -> dict[str, Any]:
     """Return the adapted model, and the model with all weights in the best precision and trained."""
-    adapted = _classifier.Classifier(backbone(), model_of("lora", 128)._shape(2)).body
+    adapted = _classifier.Classifier(backbone(), _tuning.shape(model_of("lora", 128), columns=2)).body
     whole = copy.deepcopy(backbone().model)
     return {"lora": adapted, "full": whole.requires_grad_(True)}
 

@@ -44,7 +44,7 @@ def write(path: Path, rows: int) -> None:
 
 def job(name: str, path: Path) -> None:
     """Do one job and print rows, seconds, bad lines and megabytes."""
-    from surpass.own.predicting import score
+    from surpass.own.predicting import predictions, score
     from surpass.tables import open_table, sample
 
     if path.suffix == ".parquet":
@@ -61,7 +61,8 @@ def job(name: str, path: Path) -> None:
         rows = table.size_hint() if table.unit == "row" else 0
     else:
         out = path.with_name(f"scored{path.suffix}")
-        rows = score(lambda texts: np.full((len(texts), 2), 0.5), ("n", "y"), table, out, texts=("text",)).rows
+        answers = predictions(lambda texts: np.full((len(texts), 2), 0.5), ("n", "y"))
+        rows = score(answers, table, out, texts=("text",)).rows
         out.unlink()
     print(rows or 0, time.perf_counter() - start, table.bad_count, peak() - before)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from surpass.artifacts import Predictions, Splits, Targets
-from surpass.computing import compute, joined
+from surpass.computing import compute
 from surpass.errors import IncompatibleError, SpecError, StageError
 from surpass.fits import Job, parts_of, told
 from surpass.labels.base import LabelSource, gold_values
@@ -174,7 +174,7 @@ def test_a_part_that_is_none_is_refused(part):
 
 
 def test_a_domain_is_fitted_alone():
-    splits = joined(evaluate(DATA.training()), evaluate(DATA.evaluation()))
+    splits = Splits.joined([evaluate(DATA.training()), evaluate(DATA.evaluation())])
     domains = tuple("near" if i % 3 else "far" for i in range(len(splits.rows)))
     marked = dataclasses.replace(splits, rows=dataclasses.replace(splits.rows, domains=domains))
     fit = Fit(data=DATA, model=Sklearn(), labels=Gold(), domain="far")

@@ -11,7 +11,7 @@ import torch
 from surpass.artifacts import Targets
 from surpass.errors import SpecError, StageError
 from surpass.methods.base import Method, cross_entropy
-from surpass.models import _backbone, _classifier, _language, _lower, _trainer
+from surpass.models import _backbone, _classifier, _language, _lower, _trainer, _tuning
 from surpass.models.hf import HF
 from surpass.runtime import Runtime
 
@@ -112,9 +112,9 @@ def _tuned(reference, work, runtime, *, epochs=2, **shape):
     """Return a classifier after the generative part alone, and its facts."""
     model = _hf(reference, epochs=epochs, **shape)
     backbone = _backbone.load(reference, "", "fp32", runtime)
-    built = _trainer.seeded(lambda: _classifier.Classifier(backbone, model._shape(2)), work.seed)
+    built = _trainer.seeded(lambda: _classifier.Classifier(backbone, _tuning.shape(model, columns=2)), work.seed)
     rows = built.prepare(work.inputs, runtime, keep=True)
-    facts = _language.tune(built, rows, model._plan(work.seed), runtime)
+    facts = _language.tune(built, rows, _tuning.plan(model, work.seed), runtime)
     return built, facts
 
 

@@ -11,7 +11,7 @@ import torch
 from surpass.artifacts import Targets
 from surpass.errors import AssetError, DataError, SpecError
 from surpass.methods.logconf import LogConf
-from surpass.models import _backbone, _classifier, _trainer
+from surpass.models import _backbone, _classifier, _trainer, _tuning
 from surpass.models.hf import HF
 from surpass.runtime import Runtime
 
@@ -108,7 +108,7 @@ def test_same_seed_same_numbers_other_seed_other_numbers(llama):
 
 
 def test_order_is_new_every_epoch():
-    plan = tiny.hf("path:none", epochs=2, batch_size=16)._plan(3)
+    plan = _tuning.plan(tiny.hf("path:none", epochs=2, batch_size=16), 3)
     drawn = _trainer._drawn(50, plan)
     assert [len(rows) for rows in drawn] == [16, 16, 16, 2] * 2
     first, second = ([row for rows in drawn[start : start + 4] for row in rows] for start in (0, 4))

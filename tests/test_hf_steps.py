@@ -11,7 +11,7 @@ from surpass.errors import StageError
 from surpass.methods.base import Method, cross_entropy
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
-from surpass.models import _backbone, _classifier, _trainer
+from surpass.models import _backbone, _classifier, _trainer, _tuning
 from surpass.runtime import Runtime
 
 TUNES = [{"tune": "full"}, {"tune": "lora", "layers": 2}]
@@ -63,7 +63,7 @@ def _single_step(reference, work, runtime):
     backbone = _backbone.load(reference, "", "fp32", runtime)
     model = _trainer.seeded(lambda: _classifier.Classifier(backbone, _shape()), 0)
     goal = Goal.of(work.targets, "classification")
-    plan = tiny.hf(reference)._plan(0)
+    plan = _tuning.plan(tiny.hf(reference), 0)
     trainer = _trainer.StepTrainer(
         model=model,
         rows=model.prepare(work.inputs, runtime, keep=False),

@@ -58,6 +58,7 @@ def test_every_option_is_explained(family):
 def test_options_are_told_as_a_study_file_has_them():
     assert "\n  weak: must be given (a model or a label source, as a mapping" in about("labels", "blend")["text"]
     assert "\n  threshold: null (a number or null, at least 0 and at most 1)\n" in about("methods", "confident")["text"]
+    assert "\n  vocabulary: 1024 (" in about("models", "pretrain")["text"]
     text = about("methods", "knn")["text"]
     assert "\n  itself: true (true or false)\n" in text
     assert "\n  k: 50 (a whole number, at least 1)\n" in text

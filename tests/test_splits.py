@@ -15,7 +15,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from surpass.artifacts import Splits
-from surpass.computing import joined
 from surpass.errors import DataError
 from surpass.splits import Data, make_splits
 from surpass.tasks.base import Example, Generated, Row, Task
@@ -155,7 +154,7 @@ def test_the_halves_give_the_rows_of_the_whole(problem):
     options = {name: value for name, value in problem[1].items() if name != "kinds"}
     data = Data(task=Table(table=tuple(problem[0]), kinds=problem[1]["kinds"]), **options)
     whole = fitting(problem)
-    halves = joined(make_splits(data.training()), make_splits(data.evaluation()))
+    halves = Splits.joined([make_splits(data.training()), make_splits(data.evaluation())])
     for name in ("weak", "transfer", "val", "test"):
         assert halves.part(name).ids == whole.part(name).ids
     assert halves.facts == whole.facts

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from surpass.artifacts import Artifact, Predictions, Splits, Targets
-from surpass.computing import compute, joined
+from surpass.computing import compute
 from surpass.errors import DataError, StageError
 from surpass.labels.ensemble import Ensemble
 from surpass.labels.gold import Gold
@@ -165,6 +165,6 @@ def test_what_a_method_keeps_is_checked(kept, error, message):
 
 
 def test_halves_join_to_one_table():
-    splits = joined(evaluate(DATA.training()), evaluate(DATA.evaluation()))
+    splits = Splits.joined([evaluate(DATA.training()), evaluate(DATA.evaluation())])
     assert splits.names() == ("weak", "transfer", "val", "test")
     assert splits.rows.ids == evaluate(DATA).rows.ids

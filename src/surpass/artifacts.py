@@ -50,6 +50,7 @@ __all__ = [
     "candidates",
     "positions",
     "take",
+    "written",
 ]
 
 UNCLASSED = ("regression", "generation")
@@ -116,6 +117,13 @@ class Splits:
     classes: tuple[str, ...]
     facts: Facts
     suffix: ClassVar[str] = "splits"
+
+    @classmethod
+    def joined(cls, parts: Sequence[Splits]) -> Self:
+        """Return the rows of parts of one task as one table; of facts of one name the first part's stand."""
+        split = tuple(chain.from_iterable(part.split for part in parts))
+        facts = {name: value for part in reversed(parts) for name, value in part.facts.items()}
+        return cls(Rows.joined([part.rows for part in parts]), split, parts[0].target, parts[0].classes, facts)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the splits that hold rows."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from surpass.artifacts import Artifact, FeatureTable, Predictions, Rows, Splits, candidates
+from surpass.artifacts import Artifact, FeatureTable, Predictions, Splits, candidates
 from surpass.corpora.base import Corpus
 from surpass.fits import Job, told
 from surpass.models._pretrain import Pretrain, placed
@@ -36,7 +36,7 @@ def compute(spec: Stage, inputs: Sequence[Artifact], runtime: Runtime) -> Artifa
         learned = {"learned": named["encoder"][0]} if spec.encoder.learns else {}
         encode = partial(spec.encoder.encode, runtime=runtime, **learned)
         return _extract(spec, named["data"][0], next(iter(named.get("hint", ())), None), encode)
-    splits = joined(*named["data"])
+    splits = Splits.joined(named["data"])
     if isinstance(spec, Label):
         return spec.source.compute(splits, named.get("source", ()), runtime=runtime)
     job = Job.of(spec, splits, named, _features(named))
@@ -51,7 +51,7 @@ def compute_all(
     None stands for a fit that fails; computing it alone says why.
     """
     named = [_by_name(spec, given) for spec, given in zip(specs, inputs, strict=True)]
-    splits, features = joined(*named[0]["data"]), _features(named[0])
+    splits, features = Splits.joined(named[0]["data"]), _features(named[0])
     jobs, memo = dict[int, Job](), dict[str, Any]()
     for i, spec in enumerate(specs):
         with suppress(Exception):
@@ -82,13 +82,6 @@ def _by_name(spec: Stage, inputs: Sequence[Artifact]) -> dict[str, list[Any]]:
     for (name, _), artifact in zip(named_inputs(spec), inputs, strict=True):
         found.setdefault(name, []).append(artifact)
     return found
-
-
-def joined(training: Splits, evaluation: Splits) -> Splits:
-    """Return training and evaluation rows of one task as one table."""
-    rows = Rows.joined((training.rows, evaluation.rows))
-    split = training.split + evaluation.split
-    return Splits(rows, split, training.target, training.classes, {**evaluation.facts, **training.facts})
 
 
 def _extract(spec: Features, splits: Splits, hint: Predictions | None, encode: Callable[..., Any]) -> FeatureTable:

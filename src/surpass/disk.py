@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,17 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def as_new(folder: Path) -> None:
+    """Give the files in a folder the mode of a new one: a library that lets only the owner read weights ignores the umask."""
+    probe = folder / f".mode-{uuid.uuid4().hex[:8]}"
+    probe.touch()
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    probe.unlink()
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(mode)
 
 
 def sha256(file: Path) -> str:

@@ -25,7 +25,7 @@ class Documents:
         texts: (n,).
         groups: (n,) what must never be split, such as the game that a position is from; empty: each text is its own.
         facts: counts of what was made, read, left out.
-        columns: further values of each text, by name: a list of n strings, numbers, or lists of those.
+        columns: further values of each text, by name: a list of n strings, numbers, lists of those, or none.
     """
 
     ids: tuple[str, ...]

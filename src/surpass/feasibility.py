@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from surpass.artifacts import UNCLASSED, Rows, Splits
+from surpass.artifacts import UNCLASSED, Splits
 from surpass.errors import DataError, SpecError
 from surpass.labels.base import LabelSource
 from surpass.methods.base import FROM_LABELS, FROM_TASK, Need
@@ -112,8 +112,9 @@ def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[
     """Return why a route's method cannot be fitted by its models, from its labels or for the task."""
     method, name = route.method, describe_kind(route.method)
     found = []
+    serves = _serves(method, task.target)
     for model in dict.fromkeys((*route.through, pair.strong)):
-        if missing := sorted(method.needs - FROM_LABELS - FROM_TASK - model.can):
+        if serves and (missing := sorted(method.needs - FROM_LABELS - FROM_TASK - model.can)):
             what = ", ".join(NEEDS[need] for need in missing)
             found.append(
                 f"{name} needs {what}, which {describe_kind(model)} cannot do as it is set. {REMEDY[missing[0]]}"
@@ -129,7 +130,7 @@ def _route_problems(study: Study, pair: Pair, task: Task, route: Route) -> list[
         found.append(
             f"reprobe reads the states of a finetuned model, but {describe_kind(pair.strong)} trains none. Use hf."
         )
-    if not _serves(method, task.target):
+    if not serves:
         found.append(f"{name} cannot serve task '{task.label()}', which is {task.target}.")
     rows = study.data_of(task, pair, study.first_seed).n_transfer
     if route.fresh and rows <= route.steps:
@@ -210,7 +211,8 @@ def _row_problems(study: Study) -> list[str]:
             sources = [part for part in _parts(pair.weak) if isinstance(part, LabelSource)]
             for source in sources if made.get(data.training()) else ():
                 if (source, data) not in asked:  # pairs may share a file of labels
-                    asked[source, data] = source.lacks(_joined(made[data.training()], made[data.evaluation()]))
+                    halves = (made[data.training()], made[data.evaluation()])
+                    asked[source, data] = source.lacks(Splits.joined([half for half in halves if half is not None]))
                 found += [f"task '{task.label()}': {text}" for text in [asked[source, data]] if text]
             sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
             needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
@@ -220,13 +222,6 @@ def _row_problems(study: Study) -> list[str]:
                 if n == 0 and (name != "n_weak" or needs_weak)
             ]
     return found
-
-
-def _joined(*halves: Splits | None) -> Splits:
-    """Return the halves that could be made, the first among them, as one."""
-    there = [half for half in halves if half is not None]
-    rows = Rows.joined([half.rows for half in there])
-    return dataclasses.replace(there[0], rows=rows, split=tuple(name for half in there for name in half.split))
 
 
 def _splits(half: Data, found: list[str]) -> Splits | None:

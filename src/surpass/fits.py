@@ -264,6 +264,11 @@ def _prepared(spec: Fit, train: Rows, labels: Predictions, classes: Sequence[str
     targets = spec.method.prepare(weak, given, rng)
     if targets.texts is not None:
         targets = targets.take(_said(targets))
+    if texts is not None and not len(_said(weak)):
+        raise StageError(
+            f"all {len(train)} weak texts are empty: the supervisor writes nothing that its student could learn. Train it "
+            "longer, or give another supervisor."
+        )
     if not targets.ids:
         counts = np.bincount(weak.values.argmax(axis=1), minlength=weak.values.shape[1])
         held = ", ".join(f"{n} {name}" for n, name in zip(counts, classes, strict=True)) if classes else "no classes"

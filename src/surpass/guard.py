@@ -13,19 +13,22 @@ from surpass.checks import (
     check_labels,
     check_lengths,
     check_predictions,
+    check_pretraining,
     check_scores,
     check_splits,
     check_texts,
     check_truncation,
     check_versions,
 )
+from surpass.corpora.base import Corpus
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
+from surpass.models._pretrain import pretrains
 from surpass.results import ResultRow, StageFact
 from surpass.shelf import Scored, names, run_of, scored_splits, sides
-from surpass.spec import Spec
+from surpass.spec import Spec, key
 from surpass.stages import Fit
-from surpass.study import Study
+from surpass.study import Cell, Study
 from surpass.tasks.base import Task
 
 
@@ -71,7 +74,23 @@ def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
         "student": [one.student.predictions.facts for one in scored],
         "ceiling": [one.ceiling.predictions.facts for one in scored],
     }
-    return found + check_truncation(facts, where=where) + check_lengths(facts, where=where) + _taught(scored[0], where)
+    found += [*check_truncation(facts, where=where), *check_lengths(facts, where=where)]
+    return [*found, *_taught(scored[0], where), *_pretrained(scored[0].cell, where)]
+
+
+def _pretrained(cell: Cell, where: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding for each model of a cell that was pretrained on what the cell's task is made of."""
+    sources = [key(corpus) for corpus in _made_of(cell.task.sources())]
+    for side, spec in (("weak", cell.supervisor), ("strong", cell.ceiling.model)):
+        learned = {key(made.corpus): made.corpus.label() for made in pretrains(spec, ())}
+        yield from check_pretraining(side, learned, sources, where=where)
+
+
+def _made_of(corpora: Iterable[Corpus]) -> Iterator[Corpus]:
+    """Yield corpora and all that they are made of."""
+    for corpus in corpora:
+        yield corpus
+        yield from _made_of(corpus.sources())
 
 
 def _texts(study: Study, scored: Sequence[Scored], where: Mapping[str, str]) -> Iterator[Finding]:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from surpass import presets
+from surpass.artifacts import Splits
 from surpass.checks import PRECISION, Finding
-from surpass.computing import joined
 from surpass.errors import StoreError, StudyError, SurpassError
 from surpass.feasibility import NEEDS, problems_of
 from surpass.folder import recall
 from surpass.guard import guard_rows
+from surpass.models._pretrain import Pretrain
 from surpass.registry import REGISTRIES, Registry
 from surpass.route import Route
 from surpass.scoring import results
@@ -75,7 +76,8 @@ def about(what: str, name: str) -> dict[str, Any]:
     """Return all there is to tell about a plug-in or preset: text for people, options with their defaults."""
     if what == "presets":
         return {"name": name, "text": presets.recipe(name).read_text(encoding="utf-8").rstrip()}
-    cls = _registry(what).get(name)
+    trained_here = (what, name) == ("models", "pretrain")  # a stage, which models take as their backbone
+    cls = Pretrain if trained_here else _registry(what).get(name)
     options = defaults_of(cls)
     module = inspect.getmodule(cls)
     parts = [inspect.getdoc(module) or "", inspect.getdoc(cls) or ""]
@@ -164,7 +166,7 @@ def findings_before(source: str, precision: float = PRECISION) -> list[Finding]:
         for task in study.tasks_of(pair):
             data = study.data_of(task, pair, study.first_seed)
             if data not in found:
-                splits = joined(make_splits(data.training()), make_splits(data.evaluation()))
+                splits = Splits.joined([make_splits(data.training()), make_splits(data.evaluation())])
                 found[data] = guard_rows(splits, task, precision)
     return [finding for findings in found.values() for finding in findings]
 

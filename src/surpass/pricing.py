@@ -12,6 +12,7 @@ import dataclasses
 import heapq
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from surpass.assets import backbones
@@ -36,6 +37,9 @@ TRAINED = 3.0  # passes that one training pass costs: forward, and twice that ba
 PEAK_SHARE = 0.3  # of the rate of large products that real forward passes reach: .2 to .5 measured (docs/scale.md)
 LOADING_SECONDS = 1.0  # of any stage whose time is reckoned: its inputs, its files
 SECONDS = {"corpus": 60.0, "pretrain": 60.0, "data": 3.0, "label": 0.1, "features": 2.0, "network": 60.0, "fit": 1.0}
+GAME_SECONDS = {"corpus/chess-games": 0.05, "corpus/chess-puzzles": 0.2}  # of one core (docs/chess.md)
+GAMES = 1000.0  # of a corpus that does not tell how many it has
+HALF_MOVES, HALF_MOVE_TOKENS = 88, 3.3  # of a game played to its end, tokens of each: 58 million of 200,000 games
 
 
 class Work(NamedTuple):
@@ -107,6 +111,8 @@ def _cost(node: Node, work: Work, rates: Mapping[str, float], tflops: float | No
         return Cost(known * work.units, "timed")
     if work.flops and tflops:
         return Cost(LOADING_SECONDS + work.flops / (tflops * 1e12 * PEAK_SHARE), "reckoned")
+    if each := GAME_SECONDS.get(node.spec.kind):
+        return Cost(each * work.units, "guessed")
     return Cost(SECONDS[stored_as(node.spec)], "guessed")
 
 
@@ -141,9 +147,9 @@ class _Scales:
         if isinstance(spec, Label):
             return Work((f"label {name_of(spec.source)}", f"label {spec.source.kind}"), _rows(spec.data, "transfer"))
         if isinstance(spec, Pretrain):
-            return Work((f"pretrain {spec}", f"pretrain {spec.label()}"), float(spec.epochs))
+            return _pretrain(spec)
         if isinstance(spec, Corpus):
-            return Work((f"corpus {name_of(spec)}", f"corpus {spec.kind}"), 1.0)
+            return Work((f"corpus {name_of(spec)}", f"corpus {spec.kind}"), _games(spec))
         return Work((f"data {spec.task.label()}",) if isinstance(spec, Data) else (f"network {name_of(spec)}",), 1.0)
 
     def _features(self, spec: Features) -> Work:
@@ -204,6 +210,30 @@ class _Scales:
                 lengths = []
             self._tokens[task] = sum(lengths) / len(lengths) / CHARACTERS if lengths else TOKENS
         return max(1.0, min(self._tokens[task], float(most)))
+
+
+def _games(corpus: Corpus) -> float:
+    """Return how many games a corpus plays, reads or mines; 1 for one that has none."""
+    if corpus.kind not in GAME_SECONDS:
+        return 1.0
+    given: Any = next((source for source in corpus.sources() if source.sources() == ()), corpus)
+    return float(getattr(given, "games", 0) or GAMES)
+
+
+def _pretrain(spec: Pretrain) -> Work:
+    """Return the tokens that a backbone is trained on, and their multiplications."""
+    read = spec.epochs * (1 - spec.held_out) * _corpus_tokens(spec.corpus)
+    names = (f"pretrain {spec}", f"pretrain {spec.label()}")
+    return Work(names, read or float(spec.epochs), 2.0 * TRAINED * spec.parameters() * read)
+
+
+def _corpus_tokens(corpus: Any) -> float:
+    """Return about how many tokens a corpus has, by its games or the size of its files; 0: not known."""
+    if corpus.kind == "corpus/chess-games":
+        return float(corpus.games * min(corpus.longest, HALF_MOVES) * HALF_MOVE_TOKENS)
+    path = Path(getattr(corpus, "path", "") or "?")
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / CHARACTERS
 
 
 def _rows(data: Data, part: str) -> float:

@@ -292,7 +292,7 @@ class Curve:
 class StageFact:
     """One stage of the study: what it was, how it ended, how long it took when it was computed, and what failed.
 
-    `facts` are those of texts and models that the study made.
+    `facts` are those of texts and models that the study made, and `kind` says which: "corpus" or "pretrain"; else "".
     """
 
     key: str
@@ -302,6 +302,7 @@ class StageFact:
     versions: Mapping[str, str]
     error: str = ""
     facts: Mapping[str, float | int | str] = dataclasses.field(default_factory=dict)
+    kind: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -188,6 +188,7 @@ def _stage_fact(plan: Plan, outcome: Outcome, store: Store) -> StageFact:
     manifest: Mapping[str, Any] = store.manifest(stored_as(node.spec), outcome.key) or {}
     seconds = outcome.seconds or float(manifest.get("seconds", 0.0))
     error = "\n".join(filter(None, (outcome.error, *outcome.trace.splitlines()[-4:])))
-    facts = manifest.get("facts", {}) if stored_as(node.spec) in ("corpus", "pretrain") else {}
+    kind = stored_as(node.spec) if stored_as(node.spec) in ("corpus", "pretrain") else ""
+    facts = manifest.get("facts", {}) if kind else {}
     used = manifest.get("versions", {})
-    return StageFact(outcome.key, describe(node.spec), outcome.status, seconds, used, error, facts)
+    return StageFact(outcome.key, describe(node.spec), outcome.status, seconds, used, error, facts, kind)

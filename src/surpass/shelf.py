@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from surpass.artifacts import Predictions, Rows, Splits, Values, positions
-from surpass.computing import joined
 from surpass.errors import DataError, StoreError
 from surpass.labels.base import gold_texts, gold_values
 from surpass.labels.gold import Gold
@@ -19,9 +18,10 @@ from surpass.spec import key
 from surpass.splits import Data
 from surpass.stages import Fit, Stage, label_stage
 from surpass.stats import Run
-from surpass.stopping import RULES, choose, point_scores, same, wanted_of
+from surpass.stopping import RULES, choose, point_scores, wanted_of
 from surpass.store import Store
 from surpass.study import Cell
+from surpass.tasks._judging import judge, same
 
 RIGHT = 0.5
 """A text whose score is above this is right."""
@@ -125,7 +125,7 @@ class Shelf:
         """Return the rows of a cell, which many cells share."""
         name = key(data)
         if name not in self._rows:
-            splits = joined(self.get(data.training()), self.get(data.evaluation()))
+            splits = Splits.joined((self.get(data.training()), self.get(data.evaluation())))
             gold = Predictions(splits.rows.ids, splits.split, gold_values(splits), texts=gold_texts(splits))
             self._rows[name] = _Known(splits, gold, {})
         return self._rows[name]
@@ -192,7 +192,7 @@ def _run(scored: Scored, split: str, rule: str) -> Run:
     test, _ = scored.test(split)
     if scored.splits.target == "generation":
         texts = (sides(scored, split, rule)[role] for role in ("student", "floor", "ceiling"))
-        judged = [scored.cell.task.judge(test, found) for found in texts]
+        judged = [judge(scored.cell.task, test, found) for found in texts]
         return Run(np.ones(len(test)), test.groups, *judged)
     student, ceiling = (
         trained.predictions.at(_point(scored, trained, split, rule), test.ids)
@@ -227,7 +227,7 @@ def agreement_run(scored: Scored, split: str, rule: str) -> Run:
         return run_of(scored, split, rule)
     test, texts = scored.test(split)[0], sides(scored, split, rule)
     right = np.asarray(run_of(scored, split, rule).floor)[:, 0] > RIGHT
-    alike = right == same(texts["student"], texts["floor"])
+    alike = right == (same(texts["student"], texts["floor"]) == 1)
     return Run(np.ones(len(test)), test.groups, alike * 1.0, right * 1.0, np.ones(len(test)))
 
 

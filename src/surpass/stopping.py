@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Array, Predictions, Values
+from surpass.tasks._judging import same
 
 RULES = ("last", "weak_val", "oracle")
 
@@ -32,11 +33,6 @@ def point_scores(predictions: Predictions, ids: Sequence[str], wanted: Array, ta
     if target == "generation":
         return np.array([same(predictions.texts_at(point, ids), wanted.tolist()).mean() for point in points])
     return np.array([_score(predictions.at(point, ids), wanted, target) for point in points])
-
-
-def same(texts: Sequence[str], others: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which texts are equal but for spaces at the ends, (n,)."""
-    return np.array([text.strip() == other.strip() for text, other in zip(texts, others, strict=True)], dtype=bool)
 
 
 def _score(values: Values, wanted: Values, target: str) -> float:

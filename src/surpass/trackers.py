@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surpass.artifacts import Predictions, Splits
-from surpass.computing import joined
 from surpass.errors import MissingPackageError, reason
 from surpass.labels.base import gold_values
 from surpass.spec import encode
@@ -142,7 +141,8 @@ class Trackers:
         """Pass on how well the fit met the ground truth of the test rows at each point of its training."""
         inputs = plan.nodes[key].inputs[:2]
         if inputs not in self._splits:
-            self._splits = {inputs: joined(*(self._store.load("data", name) for name in inputs))}  # type: ignore[arg-type]
+            halves: Any = [self._store.load("data", name) for name in inputs]
+            self._splits = {inputs: Splits.joined(halves)}
         splits, found = self._splits[inputs], self._store.load("fit", key)
         if not isinstance(found, Predictions):
             return

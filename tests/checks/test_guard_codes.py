@@ -22,6 +22,7 @@ from surpass.checks import (
     check_labels,
     check_lengths,
     check_predictions,
+    check_pretraining,
     check_scores,
     check_splits,
     check_texts,
@@ -157,6 +158,10 @@ CASES: dict[Code, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]
     "one-class-student": (lambda: predicted(student=FLAT), lambda: predicted(student=0.55)),
     "one-class-supervisor": (lambda: predicted(floor=FLAT), lambda: predicted(floor=0.55)),
     "phrase-leak": (lambda: ended(everywhere=False), lambda: ended(everywhere=True)),
+    "pretrained-on-source": (
+        lambda: check_pretraining("strong", {"k": "chess-games"}, ["j", "k"], where=CELL),
+        lambda: check_pretraining("strong", {"k": "chess-games"}, ["j"], where=CELL),
+    ),
     "prompt-leak": (lambda: targets("copied"), lambda: targets("own")),
     "repeated-rows": (lambda: repeated(20), lambda: repeated(1)),
     "same-seeds": (

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 
 import numpy as np
 import pytest
 from chess_samples import needs_chess, needs_engine
 
+from surpass import assets
 from surpass.chess.mining import epd
+from surpass.chess.notation import san
+from surpass.chess.stockfish import Engine as Running
+from surpass.chess.working import FILE
+from surpass.computing import compute
 from surpass.corpora.chess_games import ChessGames
-from surpass.corpora.chess_mates import ChessMates
+from surpass.corpora.chess_mates import BEYOND, ChessMates
 from surpass.corpora.chess_puzzles import ChessPuzzles as Mined
 from surpass.corpora.lichess_puzzles import LichessPuzzles
 from surpass.documents import Documents
@@ -19,6 +25,8 @@ from surpass.labels.engine import Engine
 from surpass.registry import TASKS
 from surpass.runtime import Runtime
 from surpass.splits import Data, make_splits
+from surpass.stages import Label
+from surpass.tasks._judging import judge
 from surpass.tasks.chess_choice import ChessChoice
 from surpass.tasks.chess_puzzles import ChessPuzzles
 
@@ -40,6 +48,17 @@ def made_up(n):
     return Documents(ids, tuple(f"1. a{i}" for i in range(n)), tuple(name.split("/")[0] for name in ids), {}, columns)
 
 
+def test_a_corpus_without_puzzles_is_told_while_planning():
+    from surpass.corpora.files import Files
+
+    told = "has no column 'answer': it has result, half_moves. Give a corpus of puzzles"
+    assert told in str(ChessPuzzles(puzzles=ChessGames()).problem())
+    assert "it has texts alone" in str(ChessPuzzles(mates=Files(path="a.txt")).problem())
+    assert "no column 'second'" in str(ChessChoice(puzzles=LichessPuzzles(path="a.csv")).problem())
+    with pytest.raises(DataError, match="corpus 'chess-puzzles' has no column 'answer'"):
+        list(ChessPuzzles().rows_from((Documents(("a",), ("1. e4",)),)))
+
+
 @needs_engine
 def test_no_game_and_no_position_is_in_two_splits(puzzles):
     splits = make_splits(Data(task=ChessPuzzles(), **SIZES), (puzzles,))
@@ -57,11 +76,11 @@ def test_answers_are_right_and_accepted_and_rivals_only_accepted(puzzles):
     task = ChessPuzzles()
     splits = make_splits(Data(task=task, **SIZES), (puzzles,))
     rows, second = splits.rows, dict(zip(puzzles.ids, puzzles.columns["second"], strict=True))
-    found = task.judge(rows, rows.labels.tolist())
+    found = judge(task, rows, rows.labels.tolist())
     assert np.array_equal(found, np.ones_like(found))
-    rivals = task.judge(rows, [f" {second[name]}" for name in rows.ids])
+    rivals = judge(task, rows, [f" {second[name]}" for name in rows.ids])
     assert (rivals[:, 0].sum(), rivals[:, 2].mean()) == (0, 1)
-    nonsense = task.judge(rows, [" Kz9"] * len(rows))
+    nonsense = judge(task, rows, [" Kz9"] * len(rows))
     assert nonsense[:, [0, 2]].sum() == 0
 
 
@@ -116,6 +135,26 @@ def test_the_engine_labels_moves_with_their_shares(puzzles):
 
 
 @needs_engine
+def test_engine_labels_go_on_from_what_a_stopped_stage_finished(puzzles, tmp_path):
+    data = Data(task=ChessPuzzles(), **SIZES)
+    halves = [make_splits(half, (puzzles,)) for half in (data.training(), data.evaluation())]
+    stage, runtime = Label(data=data, source=Engine().resolve()), Runtime(scratch=tmp_path / "scratch", jobs=2)
+    whole = compute(stage, halves, runtime)
+    file = runtime.scratch / FILE
+    done = file.read_text().splitlines(keepends=True)
+    assert len(done) == len(whole.ids) == 28
+    name = json.loads(done[0])[0]
+    file.write_text(json.dumps([name, [["a move that was kept", 1.0]]]) + "\n" + done[1] + done[2][:9])
+    again = compute(stage, halves, runtime)
+    wanted = [
+        " a move that was kept" if each == name else text
+        for each, text in zip(whole.ids, whole.texts[:, 0], strict=True)
+    ]
+    assert again.texts[:, 0].tolist() == wanted
+    assert len(file.read_text().splitlines()) == 28
+
+
+@needs_engine
 def test_the_engine_refuses_what_is_no_chess():
     splits = make_splits(Data(task=ChessPuzzles(), **SIZES), (made_up(100),))
     assert "reads chess positions, but row" in (Engine().lacks(splits) or "")
@@ -153,17 +192,36 @@ def test_lichess_tables_are_read_in_both_forms(tmp_path):
         LichessPuzzles(path=str(other)).resolve().build(Runtime(), ())
 
 
+def _in_time(engine, position, mate):
+    """Return the two best moves by a search two half-moves deeper than the corpus has; None: it does not mate in time."""
+    engine.clear()
+    depths = engine.answer(position, 2 * mate + BEYOND + 2, lines=2)
+    return [san(line.move, position) if 0 < line.mate <= mate else None for line in depths[max(depths)]]
+
+
 @needs_engine
 @pytest.mark.assets
 @pytest.mark.slow
 def test_a_mate_is_kept_by_its_answer_alone(monkeypatch):
     from surpass.corpora import chess_mates
 
-    every = chess_mates._positions
-    monkeypatch.setattr(chess_mates, "_positions", lambda folder: every(folder)[::80])
+    every = chess_mates._positions(assets.folder(chess_mates.ASSET))
+    begins = "r2qrb2/p1pn1Qp1/", "rq3rk1/1p1bpp1p/"  # a mate in three and no mate in two; two moves that mate in four
+    longer, double = (next(each for each in every if each[1][0].startswith(rank)) for rank in begins)
+    given = [*every[::80], longer, double]
+    monkeypatch.setattr(chess_mates, "_positions", lambda folder: given)
     mates = ChessMates().resolve().build(Runtime(jobs=2), ())
-    assert mates.facts["read"] == 12
-    assert mates.facts["unconfirmed"] + mates.facts["several"] <= 2
+    assert {"read": 14, "positions": 12, "unconfirmed": 1, "several": 1}.items() <= mates.facts.items()
+    with Running() as engine:
+        for row in mates.rows():
+            first, second = _in_time(engine, row["position"], row["mate"])
+            assert (first, second) == (row["answer"], None)
+        (position, _, mate), (other, one, longest) = longer[1], double[1]
+        assert _in_time(engine, position, mate) == [None, None]
+        both = _in_time(engine, other, longest)
+        assert one in both
+        assert None not in both
+    assert not {position, other} & set(mates.columns["position"])
     task = ChessPuzzles(mates=ChessMates())
     splits = make_splits(Data(task=task, **{**SIZES, "n_test": 10}), (made_up(100), mates))
     held = splits.part("shift:mates")

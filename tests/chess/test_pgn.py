@@ -39,6 +39,32 @@ def test_broken_and_illegal_games_are_counted_left_out_and_told(tmp_path, caplog
     assert len(caplog.records) == 1  # the library's own log keeps still
 
 
+@pytest.mark.parametrize(
+    "movetext",
+    [
+        *("1. e2e4 e7e5 2. foo", "1. e4 e5 2. Zz9 Nc6", "1. e4 e5 2. N\0f3"),
+        *("1. e4 e5 2. \u2658f3", "1. e4 -- 2. d4", "1. e4 (1. d4 e5"),
+    ],
+)
+def test_a_game_with_what_is_not_understood_is_broken(tmp_path, movetext):
+    file = tmp_path / "games.pgn"
+    file.write_text(f"{UNRATED}{movetext} *\n\n{UNRATED.replace('c4', 'Nf3')}")
+    found = built(file)
+    assert found.facts["read"] == 3
+    assert found.facts["broken"] == 1
+    assert len(found) == 2
+
+
+def test_everything_that_a_game_may_have_is_understood(tmp_path):
+    file = tmp_path / "games.pgn"
+    moves = "1.e4! {of (two;\n%lines} d5 $14 ; rest\n%escaped\n2. exd5 (2. e5 (2. Nc3) f5 3. exf6 e.p.) 2... Qxd5?! "
+    moves += "3. Nc3 Qe5+ 4 Be2 Qxe2+ "
+    file.write_text(f'\ufeff[Event "x"]\n\n{moves}5. Qxe2 Nf6 6. Nf3 e6 7. O-O Be7 8. Re1 0-0 1/2-1/2\n')
+    found = built(file)
+    assert found.facts["broken"] == 0
+    assert found.texts[0].endswith("7. O-O 7... Be7 8. Re1 8... O-O")
+
+
 def test_games_below_a_rating_are_left_out(tmp_path):
     file = tmp_path / "games.pgn"
     file.write_text(WHOLE + UNRATED)

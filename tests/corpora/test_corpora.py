@@ -98,8 +98,14 @@ def test_groups_of_a_corpus_are_never_split(tmp_path):
 
 @pytest.mark.slow
 def test_the_same_corpus_in_worker_processes(tmp_path):
-    _, outcomes = run(study(), store=Store.open(tmp_path), runtime=Runtime(jobs=1))
-    assert {outcome.status for outcome in outcomes} == {"done"}
+    stores = [Store.open(tmp_path / str(jobs)) for jobs in (0, 1)]
+    for jobs, store in enumerate(stores):
+        _, outcomes = run(study(), store=store, runtime=Runtime(jobs=jobs))
+        assert {outcome.status for outcome in outcomes} == {"done"}
+    for spec in (Numbers(), Parities()):
+        here, there = (store.load("corpus", key(spec)) for store in stores)
+        assert here == there
+        assert len(here) == 400
 
 
 def test_a_corpus_is_in_the_key_of_all_that_stands_on_it():

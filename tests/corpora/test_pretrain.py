@@ -54,6 +54,12 @@ def small(**options) -> Pretrain:
     return Pretrain(corpus=Files(path="texts.txt"), **{**given, **options})
 
 
+def test_words_that_are_no_regular_expression_are_told_while_planning(corpus):
+    told = str(Pretrain(corpus=corpus, words="[a").problem())
+    assert "words='[a' is no regular expression (Oniguruma error: premature end of char-class)" in told
+    assert Pretrain(corpus=corpus).problem() is None
+
+
 @pytest.mark.slow
 def test_perplexity_falls_with_size():
     documents = texts(1500)
@@ -73,6 +79,10 @@ def test_same_seed_same_bytes_and_a_model_as_transformers_reads_it(tmp_path):
     files = [{p.name: p.read_bytes() for p in each.folder.iterdir()} for each in made]
     assert files[0] == files[1]
     assert small(seed=1).compute(texts(200), Runtime()).facts["perplexity"] != made[0].facts["perplexity"]
+    modes = {file.stat().st_mode for file in made[0].folder.iterdir()}
+    (tmp_path / "new").touch()
+    assert modes == {(tmp_path / "new").stat().st_mode}
+    (tmp_path / "new").unlink()
     made[0].save(tmp_path)
     again = Pretrained.load(tmp_path)
     assert again.facts == made[0].facts
@@ -134,6 +144,17 @@ def test_the_words_of_a_tokenizer_can_be_chosen():
     split = tokenizer_of(moves, 330, r" ?\d+\.+| ?[KQRBN]|x|[a-h][1-8]|.")
     assert "e5" in split.encode(" Qxe5").tokens
     assert "e5" not in tokenizer_of(moves, 330, Pretrain(corpus=Files(path="")).words).encode(" Nxe5").tokens
+
+
+def test_bits_are_counted_over_the_bytes_of_predicted_tokens():
+    from surpass.models._pretraining import END, predicted_bytes, tokenizer_of
+
+    tokenizer = tokenizer_of(texts(50), 300, small().words)
+    ids = tokenizer.encode("naïve saw").ids
+    first = len(tokenizer.decode(ids[:1]).encode())
+    wanted = len("naïve saw".encode()) - first
+    assert predicted_bytes(tokenizer, [[*ids, tokenizer.token_to_id(END)]]) == wanted
+    assert predicted_bytes(tokenizer, [ids[:1]]) == 0
 
 
 def test_too_few_texts_are_told():

@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from surpass.corpora.base import Corpus
+from surpass.diagnosing import diagnose
 from surpass.documents import Documents
 from surpass.models._pretrain import Pretrain
 from surpass.models.generator import Generator
@@ -86,6 +87,12 @@ def test_a_ladder_of_writers_from_one_corpus(tmp_path):
     found = results(plan, outcomes, store)
     scores = {row.metric: row for row in found.rows if row.split == "test"}
     assert scores["exact_match"].floor.value < scores["exact_match"].ceiling.value
+    told = [finding for finding in found.findings if finding.code == "pretrained-on-source"]
+    assert sorted({"weak", "strong"} & finding.where.keys() == {"weak"} for finding in told) == [False, True]
+    diagnosed = diagnose(plan, store)
+    assert all("generation" in row.estimate.note for row in diagnosed if row.diagnostic == "similarity")
+    [agreement] = [row for row in diagnosed if row.diagnostic == "agreement"]
+    assert 0 < agreement.estimate.value <= 1
     assert found.sides
     assert all((row.student.strip() == row.target.strip()) == (row.right == "student") for row in found.sides)
     assert len({(row.right, row.id) for row in found.sides}) == len(found.sides) <= 6

@@ -59,13 +59,16 @@ def save_model(
 ) -> str:
     """Save a random causal model that reads letters, and return its address."""
     import torch
-    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
     torch.manual_seed(seed)
     common = {"vocab_size": len(LETTERS) + 4, "eos_token_id": 0, "bos_token_id": None, "pad_token_id": 1}
     if kind == "gpt2":
         config = GPT2Config(**common, n_embd=width, n_layer=layers, n_head=4, n_positions=64, initializer_range=0.2)
         GPT2LMHeadModel(config).save_pretrained(folder)
+    elif kind == "mamba":
+        config = MambaConfig(**common, hidden_size=width, num_hidden_layers=layers, initializer_range=0.4)
+        MambaForCausalLM(config).save_pretrained(folder)
     else:
         sizes = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers}
         heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}

@@ -114,16 +114,15 @@ def test_several_texts_of_a_row_are_learned_by_their_shares():
 PROMPTS = [[4, 5, 6, 3], [7], [9, 10, 11, 4, 5, 6, 7, 8, 3], [8, 3], [4, 5, 6, 3], [11, 11, 11, 11, 3]]
 
 
-@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "mamba"])
 def test_batched_decoding_is_that_of_one_by_one_token_for_token(tmp_path, kind):
-    """GPT-2 knows places by number, so that padding would move them."""
+    """GPT-2 knows places by number, so that padding would move them; Mamba hands out no keys and values."""
     import torch
     from transformers import AutoModelForCausalLM
 
     from surpass.models import _decoding
 
-    changes = {"kind": "gpt2"} if kind == "gpt2" else {}
-    reference = letters.save_model(tmp_path, seed=5, **changes)
+    reference = letters.save_model(tmp_path, seed=5, kind=kind)
     author, script, runtime = made(reference, room=12)
     together = _decoding.write(author, script, PROMPTS, _decoding.Way(), runtime)
     alone = [_decoding.write(author, script, [row], _decoding.Way(), runtime) for row in PROMPTS]
@@ -261,6 +260,18 @@ def test_fits_repeat_and_the_cut_of_a_step_does_not_matter(llama):
     assert np.array_equal(first.watched, again.watched)
     assert cut.facts["train_loss"] == pytest.approx(first.facts["train_loss"], abs=1e-5)
     assert np.allclose(cut.watched[0], first.watched[0], rtol=1e-3)
+
+
+def test_a_step_holds_as_many_rows_however_many_texts_they_have(llama):
+    """A text that stands twice with half of its weight each teaches as it does once, when steps count rows."""
+    model, work = letters.generator(llama, epochs=1, batch_size=64), letters.work()
+    texts, values = np.repeat(work.targets.texts, 2, axis=1), np.repeat(work.targets.values / 2, 2, axis=1)
+    twice = dataclasses.replace(work.targets, texts=texts, values=values)
+    one, two = (model.fit(dataclasses.replace(work, targets=goal), Runtime()) for goal in (work.targets, twice))
+    assert two.facts["trained_texts"] == 2 * one.facts["trained_texts"]
+    assert two.steps == one.steps
+    assert two.facts["train_loss"] == pytest.approx(one.facts["train_loss"], abs=1e-5)
+    assert np.allclose(two.watched[-1], one.watched[-1], rtol=1e-3)
 
 
 def test_without_epochs_the_pretrained_model_answers_whatever_the_targets_are(llama):

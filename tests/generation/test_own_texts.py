@@ -30,6 +30,16 @@ def call(*words):
     return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
 
 
+@pytest.mark.parametrize("role", ["--strong", "--supervisor"])
+def test_a_model_that_writes_is_refused_for_labels_at_once(tmp_path, role):
+    writes = json.dumps({"model": "generator", "backbone": letters.save_model(tmp_path / "llama")})
+    models = {"--strong": "tfidf", "--supervisor": "tfidf", role: writes}
+    given = [word for pair in models.items() for word in pair]
+    done = call("fit", tmp_path / "none.csv", "--text", "prompt", "--gold", "gold", *given, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "writes texts and gives no labels. Add --kind generation" in " ".join(done.output.split())
+
+
 @pytest.mark.slow
 def test_prompts_and_completions_become_a_folder_that_writes(tmp_path):
     llama, path, out = letters.save_model(tmp_path / "llama"), table(tmp_path), tmp_path / "out"
@@ -39,10 +49,14 @@ def test_prompts_and_completions_become_a_folder_that_writes(tmp_path):
                 "--strong", strong, "--out", out, "--threads", 1)  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "exact_match" in done.output
+    assert {file.stat().st_mode for file in out.iterdir()} == {path.stat().st_mode}
     facts = json.loads((out / "surpass.json").read_text())
     assert facts["target"] == "generation"
     assert facts["reload_difference"] == 0
     assert facts["data"]["counts"]["unlabelled"] == 1
+    assert {one["code"] for one in facts["findings"]} >= {"empty-targets"}
+    assert {"reading the table", "fitting the student", "writing the test rows"} <= facts["seconds"].keys()
+    assert any("The test rows tell of other rows" in text for text in facts["evidence"]["notes"])
     assert facts["data"]["counts"]["empty"] == 1
     found = facts["evidence"]["metrics"]["exact_match"]
     assert found["floor"]["value"] == pytest.approx(0.8, abs=0.15)
@@ -65,8 +79,13 @@ def test_prompts_and_completions_become_a_folder_that_writes(tmp_path):
     [
         (("--weak-label", "weak", "--strong", "tfidf"), "cannot write texts"),
         (("--weak-label", "weak", "--weak-label", "gold", "--strong", "path:none"), "one of completions"),
-        (("--weak-label", "weak", "--strong", "LLAMA", "--method", "logconf"), "is not for texts"),
+        (("--weak-label", "weak", "--strong", "LLAMA", "--method", "logconf"), "is not for own texts"),
+        (("--weak-label", "weak", "--strong", "LLAMA", "--method", "accepted"), "is not for own texts"),
+        (("--weak-label", "weak", "--strong", "LLAMA", "--method", "weighted"), "a column has none"),
         (("--weak-label", "nothing", "--strong", "LLAMA"), "nothing"),
+        (("--weak-label", "weak", "--strong", "LLAMA", "--n-gold", "50"), "only with --supervisor"),
+        (("--weak-label", "weak", "--strong", "LLAMA", "--combine", "dawid-skene"), "compares raters"),
+        (("--weak-label", "weak", "--strong", "LLAMA", "--device", "cuda:7"), "PyTorch sees 0 GPUs"),
     ],
 )
 def test_what_does_not_go_together_is_told_before_anything_is_fitted(tmp_path, words, message):
@@ -76,3 +95,23 @@ def test_what_does_not_go_together_is_told_before_anything_is_fitted(tmp_path, w
     assert done.exit_code == 2
     assert message in done.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_prompts_that_hold_their_gold_completion_are_told_and_the_table_is_never_written_over(tmp_path):
+    llama, path, out = letters.save_model(tmp_path / "llama"), tmp_path / "own.csv", tmp_path / "out"
+    words = [f"{a}{b}{c}{a}" for a in "abc" for b in "abc" for c in "abc"] * 3
+    lines = [f"{word}={i:03d},{word},{word}" for i, word in enumerate(words)]
+    path.write_text("\n".join(["prompt,weak,gold", *lines]) + "\n")
+    strong = json.dumps(
+        {"model": "generator", "backbone": llama, "precision": "fp32", "epochs": 1, "max_new_tokens": 6}
+    )
+    done = call("fit", path, "--kind", "generation", "--text", "prompt", "--weak-label", "weak", "--gold", "gold",
+                "--strong", strong, "--out", out, "--threads", 1)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "prompt-leak" in {one["code"] for one in json.loads((out / "surpass.json").read_text())["findings"]}
+    before = path.read_text()
+    done = call("predict", out, path, "--out", path)
+    assert done.exit_code == 2
+    assert "is the table itself" in done.output
+    assert path.read_text() == before

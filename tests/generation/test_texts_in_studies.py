@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import letters
@@ -12,7 +13,7 @@ import pytest
 from surpass import report
 from surpass.artifacts import Predictions, Splits, Targets
 from surpass.columns import written
-from surpass.errors import AlignmentError, DataError
+from surpass.errors import AlignmentError, DataError, StageError
 from surpass.fits import Job
 from surpass.labels.blend import Blend
 from surpass.labels.file import File
@@ -24,6 +25,8 @@ from surpass.methods.hard import Hard
 from surpass.methods.soft import Soft
 from surpass.methods.weighted import Weighted
 from surpass.metrics import JUDGED
+from surpass.own import completions
+from surpass.own.reading import Wanted
 from surpass.route import Route
 from surpass.runner import run
 from surpass.runtime import Runtime
@@ -34,6 +37,8 @@ from surpass.stages import Fit
 from surpass.stats import agreement_estimate
 from surpass.stopping import point_scores, wanted_of
 from surpass.study import Pair, Study, cells
+from surpass.tables import open_table
+from surpass.tasks._judging import judge
 from surpass.tasks.base import Example
 
 SIZES = {"n_weak": 60, "n_transfer": 160, "n_val": 40, "n_test": 80}
@@ -99,7 +104,7 @@ def test_predictions_keep_their_texts(tmp_path):
 def test_texts_are_judged_by_equality_by_likeness_and_by_the_task():
     rows = splits().part("test")
     texts = [rows.labels[0], f" {rows.labels[1]} ", "xyz", "", "abcabc", *rows.labels[5:]]
-    found = letters.Doubled().judge(rows, texts)
+    found = judge(letters.Doubled(), rows, texts)
     assert found.shape == (80, len(JUDGED))
     assert found[:6, 0].tolist() == [1, 1, 0, 0, 0, 1]
     assert found[0, 1] == found[1, 1] == 1.0
@@ -145,6 +150,30 @@ def test_methods_leave_what_they_say_and_never_rows_without_a_text(method, kept)
         assert np.allclose(ratio, ratio[0])
 
 
+def test_a_supervisor_that_writes_nothing_is_told():
+    from surpass.models.generator import Generator
+
+    found = splits()
+    silent = Predictions(found.rows.ids, found.split, np.zeros((320, 1)), texts=written([[" "]] * 320))
+    fit = Fit(data=Data(task=letters.Doubled().resolve(), **SIZES), model=Generator(backbone="path:none"),
+              labels=File(path="said.csv", column="said"), method=Soft())  # fmt: skip
+    with pytest.raises(StageError, match="all 160 weak texts are empty: the supervisor writes nothing"):
+        Job.of(fit, found, {"labels": [silent]})
+
+
+def test_a_method_that_is_not_for_texts_is_one_problem():
+    from surpass.feasibility import problems_of
+    from surpass.methods.logconf import LogConf
+    from surpass.models.generator import Generator
+
+    model = Generator(backbone="path:none")
+    pairs = (Pair(weak=model, strong=model),)
+    study = Study(name="s", tasks=(letters.Doubled(),), pairs=pairs, methods=(LogConf(),), data=tuple(SIZES.items()))
+    told = [text for text in problems_of(study) if "logconf" in text]
+    assert len(told) == 1
+    assert "cannot serve task" in told[0]
+
+
 def test_a_blend_has_one_text_where_it_is_ground_truth():
     found = splits()
     weak = labels(found)
@@ -166,6 +195,19 @@ def test_a_file_gives_texts(tmp_path):
     test = found.part("test")
     assert labelled.texts_at(-1, test.ids) == tuple(test.labels)
     assert labelled.on(found.part("val").ids[:2])[:, 0].tolist() == [0.0, 1.0]
+
+
+def test_texts_of_a_file_are_learned_as_they_stand(tmp_path):
+    found = splits()
+    path = tmp_path / "said.jsonl"
+    odd = [" Nf6", "3.0", "+7.0", "    return x\n", "nan", "Nan"]
+    said = {name: odd[i % len(odd)] for i, name in enumerate(found.rows.ids)}
+    path.write_text("".join(json.dumps({"id": name, "said": text}) + "\n" for name, text in said.items()))
+    labelled = File(path=str(path), column="said").resolve().compute(found, [])
+    assert labelled.texts_on(found.rows.ids)[:, 0].tolist() == list(said.values())
+    wanted = Wanted(text="id", weak=("said",))
+    _, texts = completions._read(open_table(str(path)), wanted)
+    assert sorted(texts[:, 0]) == sorted(said.values())
 
 
 def test_points_are_read_by_equal_texts():

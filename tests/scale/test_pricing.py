@@ -11,7 +11,10 @@ from click.testing import CliRunner
 
 from surpass.assets.weights import size
 from surpass.cli import main
+from surpass.corpora.chess_games import ChessGames
+from surpass.corpora.chess_puzzles import ChessPuzzles
 from surpass.labels.simulated import Simulated
+from surpass.models._pretrain import Pretrain
 from surpass.models.hf import HF
 from surpass.models.sklearn import Sklearn
 from surpass.pricing import CHARACTERS, LOADING_SECONDS, PEAK_SHARE, _rates, _Scales, _wall, facts, forecast, words
@@ -73,6 +76,21 @@ def test_a_backbone_is_reckoned_by_its_multiplications(small_study, store, tiny_
     made = plan(small_study(pairs=(Pair(weak=Sklearn(ngrams=1), strong=few),)), store)
     half = forecast(made, store, tflops=1e-6).costs[key(cells(made.study)[0].ceiling)]
     assert half.seconds < cost.seconds
+
+
+def test_games_puzzles_and_backbones_take_longer_the_more_there_is():
+    games = [ChessGames(games=n) for n in (100, 1000)]
+    models = [Pretrain(corpus=games[1], width=width, epochs=epochs) for width, epochs in ((64, 1), (64, 3), (128, 1))]
+    specs = [*games, ChessPuzzles(games=games[1]), *models]
+    nodes = [Node(key(spec), spec, ()) for spec in specs]
+    made = SimpleNamespace(missing=lambda: nodes)
+    found = forecast(made, SimpleNamespace(find=lambda name: []), tflops=0.01)
+    seconds = [found.costs[node.key].seconds for node in nodes]
+    assert seconds[:3] == [5, 50, 200]
+    few, thrice, wide = (each - LOADING_SECONDS for each in seconds[3:])
+    assert thrice == pytest.approx(3 * few)
+    assert wide / few == pytest.approx(models[2].parameters() / models[0].parameters())
+    assert few == pytest.approx(6 * models[0].parameters() * 0.95 * 1000 * 88 * 3.3 / (0.01e12 * PEAK_SHARE))
 
 
 def test_workers_shorten_all_but_the_longest_chain():

@@ -31,6 +31,12 @@ def machine(tmp_path, monkeypatch):
     return move
 
 
+def test_the_guide_names_every_folder_of_a_store():
+    guide = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    folders = guide.partition("`aws s3 sync` of a store's folders ")[2].partition(" and its")[0]
+    assert folders == ", ".join(f"`{kind}`" for kind in KINDS)
+
+
 @pytest.fixture
 def memory(machine):
     """Return the file system in memory, empty."""

@@ -12,7 +12,7 @@ import pytest
 
 from surpass.cli import main
 from surpass.errors import DataError
-from surpass.own.predicting import score
+from surpass.own.predicting import completed, predictions, score
 from surpass.tables import open_table
 from surpass.tables.writing import writing
 
@@ -37,7 +37,7 @@ def table(folder: Path, content: str, name: str = "in.csv", **options):
 
 def scored(folder: Path, content: str, out: str = "out.csv", *, strict: bool = False, **options):
     given = table(folder, content, strict=strict)
-    return score(by_length, CLASSES, given, folder / out, texts=("text",), **options)
+    return score(predictions(by_length, CLASSES), given, folder / out, texts=("text",), **options)
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 1000])
@@ -103,7 +103,7 @@ def test_a_student_that_fails_leaves_nothing(name, tmp_path):
 
     given = table(tmp_path, "id,text\n1,abc\n2,de\n")
     with pytest.raises(RuntimeError, match="out of memory"):
-        score(failing, CLASSES, given, tmp_path / name, texts=("text",), chunk=1)
+        score(predictions(failing, CLASSES), given, tmp_path / name, texts=("text",), chunk=1)
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
@@ -121,6 +121,20 @@ def test_places_where_nothing_can_be_written(out, message, tmp_path):
     assert (tmp_path / "in.csv").read_text() == "text\nabc\n"
 
 
+def test_completions_are_written_as_predictions_are_and_never_over_the_table_itself(tmp_path):
+    answers = completed(lambda prompts: [(prompt[:1].strip(), 0.123456789) for prompt in prompts])
+    given = table(tmp_path, "id,text,completion\n1,abc,x\n2, d,y\n")
+    found = score(answers, given, tmp_path / "out.csv", texts=("text",))
+    assert found.counts == {"with a completion": 1, "without": 1}
+    assert [list(row.values()) for row in rows_of(tmp_path / "out.csv")] == [
+        ["1", "abc", "x", "a", "0.123457"],
+        ["2", " d", "y", "", "0.123457"],
+    ]
+    with pytest.raises(DataError, match="is the table itself"):
+        score(answers, open_table(str(tmp_path / "in.csv")), tmp_path / "in.csv", texts=("text",))
+    assert (tmp_path / "in.csv").read_text() == "id,text,completion\n1,abc,x\n2, d,y\n"
+
+
 def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path, monkeypatch):
     def full(self, rows):
         raise OSError(28, "No space left on device")
@@ -135,17 +149,17 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path, monkeypatch):
 def test_cells_that_a_spreadsheet_would_run_become_text(name, tmp_path):
     cells = ["=1+1", "+cmd", "-boring", "@SUM(A1)", "\tx", "-5", "+1e3", "a=b", "'=x", ""]
     given = table(tmp_path, json.dumps({"text": "abc"} | {f"c{i}": cell for i, cell in enumerate(cells)}), "in.jsonl")
-    found = score(by_length, CLASSES, given, tmp_path / name, texts=("text",))
+    found = score(predictions(by_length, CLASSES), given, tmp_path / name, texts=("text",))
     expected = ["'=1+1", "'+cmd", "'-boring", "'@SUM(A1)", "'\tx", "-5", "+1e3", "a=b", "'=x", ""]
     assert list(rows_of(tmp_path / name)[0].values())[1:11] == expected
     assert found.escaped == 5
-    score(by_length, CLASSES, given, tmp_path / name, texts=("text",), raw=True)
+    score(predictions(by_length, CLASSES), given, tmp_path / name, texts=("text",), raw=True)
     assert list(rows_of(tmp_path / name)[0].values())[1:11] == cells
 
 
 def test_a_column_name_or_a_class_that_is_a_formula(tmp_path):
     given = table(tmp_path, "text,=x\nabc,1\n")
-    score(lambda texts: by_length(texts), ("=no", "yes"), given, tmp_path / "out.csv", texts=("text",))
+    score(predictions(by_length, ("=no", "yes")), given, tmp_path / "out.csv", texts=("text",))
     row = rows_of(tmp_path / "out.csv")[0]
     assert list(row)[:2] == ["text", "'=x"]
     assert row["label"] == "'=no"
@@ -153,9 +167,9 @@ def test_a_column_name_or_a_class_that_is_a_formula(tmp_path):
 
 def test_values_of_other_formats_are_written_as_they_are_or_as_text(tmp_path):
     given = table(tmp_path, '{"text": "abc", "n": 1.5, "tags": ["ä"]}\n{"text": "de", "n": NaN}\n', "in.jsonl")
-    score(by_length, CLASSES, given, tmp_path / "out.csv", texts=("text",))
+    score(predictions(by_length, CLASSES), given, tmp_path / "out.csv", texts=("text",))
     assert rows_of(tmp_path / "out.csv")[0]["tags"] == '["ä"]'
-    score(by_length, CLASSES, given, tmp_path / "out.jsonl", texts=("text",))
+    score(predictions(by_length, CLASSES), given, tmp_path / "out.jsonl", texts=("text",))
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(line["n"], line["tags"]) for line in lines] == [(1.5, ["ä"]), (None, None)]
 
@@ -182,7 +196,7 @@ def test_pairs_of_candidates(tmp_path):
         return by_length([first for first, _ in pairs])
 
     given = table(tmp_path, "a,b\nabcdefg,x\n,y\n")
-    found = score(predict, ("second", "first"), given, tmp_path / "out.csv", texts=("a", "b"))
+    found = score(predictions(predict, ("second", "first")), given, tmp_path / "out.csv", texts=("a", "b"))
     assert seen == [("abcdefg", "x")]
     assert (found.bad_count, rows_of(tmp_path / "out.csv")[0]["label"]) == (1, "first")
 

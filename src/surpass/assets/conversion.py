@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surpass.assets import cache
+from surpass.disk import as_new
 from surpass.errors import AssetError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -87,9 +88,7 @@ def _convert(asset: Asset) -> None:
             f"memory and 4 of disk a parameter, and the packages of surpass[hf]; the cache is {cache.cache_root()}."
         )
     sizes = {file.name: file.stat().st_size for file in sorted(part.iterdir())}
-    for name in sizes:
-        # transformers lets only the owner read the weights; a cache may be shared.
-        (part / name).chmod((part / "config.json").stat().st_mode)
+    as_new(part)
     cache.write_text(part / cache.MARKER, json.dumps({"asset": asset.digest, "bytes": sizes}, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     part.replace(folder)

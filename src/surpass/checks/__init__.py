@@ -14,6 +14,7 @@ Pure functions over artifacts; each returns a list of `Finding` and never raises
 | `check_truncation` | truncation W |
 | `check_texts` | degenerate-texts E W |
 | `check_lengths` | truncated-targets W |
+| `check_pretraining` | pretrained-on-source W |
 | `check_scores` | ceiling-below-floor E, gap-not-significant W, imprecise-pgr N, few-seeds W N |
 | `check_versions` | mixed-versions W |
 
@@ -26,7 +27,7 @@ from surpass.checks.labels import check_labelling, check_labels
 from surpass.checks.predictions import check_predictions, check_truncation
 from surpass.checks.rows import PRECISION, check_splits
 from surpass.checks.scores import check_scores, check_versions
-from surpass.checks.texts import check_lengths, check_texts
+from surpass.checks.texts import check_lengths, check_pretraining, check_texts
 
 __all__ = [
     "CODES",
@@ -39,6 +40,7 @@ __all__ = [
     "check_labels",
     "check_lengths",
     "check_predictions",
+    "check_pretraining",
     "check_scores",
     "check_splits",
     "check_texts",

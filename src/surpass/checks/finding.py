@@ -32,6 +32,7 @@ Code = Literal[
     "one-class-student",
     "one-class-supervisor",
     "phrase-leak",
+    "pretrained-on-source",
     "prompt-leak",
     "released-form",
     "repeated-rows",

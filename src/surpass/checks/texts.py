@@ -132,6 +132,31 @@ def _nothing(texts: Sequence[str]) -> tuple[str, float] | None:
     return (f"writes nothing for {percent(share)} of the rows", share) if share > EMPTY else None
 
 
+def check_pretraining(
+    side: str, learned: Mapping[str, str], sources: Sequence[str], *, where: Mapping[str, str]
+) -> list[Finding]:
+    """Return a finding for each corpus that a model was pretrained on and that rows of the task are made of.
+
+    Args:
+        side: "weak" or "strong".
+        learned: names of the corpora that the model was pretrained on, by key.
+        sources: keys of the corpora that the task is made of, and of those that these are made of.
+        where: as in `check_texts`.
+    """
+    return [
+        Finding(
+            "pretrained-on-source",
+            "warning",
+            f"the {side} model was pretrained on corpus '{name}', of which rows of the task are made, so it may have read "
+            "test rows with their answers: pretrain it on another corpus, such as one of another seed.",
+            only(where, "task", side),
+            {"corpus": known},
+        )
+        for known, name in learned.items()
+        if known in sources
+    ]
+
+
 def is_loop(text: str) -> bool:
     """Return whether a text is for the most part the same piece three times or more, end to end.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import chess
 import chess.pgn
@@ -13,6 +15,14 @@ import chess.pgn
 from surpass.chess.notation import sans
 
 Headers = dict[str, str]
+
+COMMENTS = re.compile(r"\{[^}]*\}|;[^\n]*|^%[^\n]*", re.MULTILINE)
+VARIATION = re.compile(r"\([^()]*\)")
+KNOWN = re.compile(
+    r"(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[NBRQKnbrqk])?|O-O(?:-O)?|0-0(?:-0)?)(?:[+#]*|\s*e\.p\.)"
+    r"|\*|1-0|0-1|1/2-1/2|\$[0-9]+|[?!]{1,2}|(?<![0-9])[0-9]{1,3}(?![0-9])(?:\.+|\u2026)?"
+)
+"""A move, a result, a sign for a move, or a number: see sections 8.2 and 9 of the standard of portable game notation."""
 
 
 class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):
@@ -22,20 +32,50 @@ class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):
         self.game.errors.append(error)
 
 
+class _Lines:
+    """A file that remembers the lines that were read of it; the library drops what it does not know without a word."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+        self.lines: list[str] = []
+
+    def readline(self) -> str:
+        self.lines.append(self.file.readline())
+        return self.lines[-1]
+
+    def unknown(self) -> str:
+        """Return what the movetext among the lines has beside moves, numbers, signs, results, comments and variations."""
+        skipped = ("[", "%", ";", "\ufeff[")
+        text = "".join(itertools.dropwhile(lambda line: line.isspace() or line.startswith(skipped), self.lines))
+        text, found = COMMENTS.sub(" ", text), 1
+        while found:
+            text, found = VARIATION.subn(" ", text)
+        return KNOWN.sub(" ", text.removeprefix("\ufeff")).strip()
+
+
+def _read(file: TextIO) -> Iterator[tuple[chess.pgn.Game, bool]]:
+    """Yield each game, and whether all of it was understood."""
+    while True:
+        lines: Any = _Lines(file)
+        if (game := chess.pgn.read_game(lines, Visitor=_Builder)) is None:
+            return
+        yield game, not (game.errors or lines.unknown())
+
+
 def games(file: TextIO, counts: Counter[str]) -> Iterator[tuple[list[str], Headers]]:
     """Yield moves in standard algebraic notation and headers of each whole and legal game from the usual first position.
 
     Args:
         file: in portable game notation.
-        counts: gets `read`, `broken` (a move that is not legal or cannot be read), `empty` (no move) and `other_start` (of
+        counts: gets `read`, `broken` (an illegal move, or what is not understood), `empty` (no move) and `other_start` (of
             another game than chess, or from another position).
     """
-    while (game := chess.pgn.read_game(file, Visitor=_Builder)) is not None:
+    for game, whole in _read(file):
         counts["read"] += 1
         headers = dict(game.headers)
         if headers.get("Variant", "Standard").lower() not in ("standard", "chess") or "FEN" in headers:
             counts["other_start"] += 1
-        elif game.errors:
+        elif not whole:
             counts["broken"] += 1
         elif moves := sans(game.mainline_moves()):
             yield moves, headers
@@ -46,7 +86,7 @@ def games(file: TextIO, counts: Counter[str]) -> Iterator[tuple[list[str], Heade
 def problems(path: Path) -> Iterator[tuple[str, list[str], Headers]]:
     """Yield position, moves of the main line and headers of each position of a file of puzzles; broken ones are left out."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        while (game := chess.pgn.read_game(file, Visitor=_Builder)) is not None:
+        for game, whole in _read(file):
             moves = list(game.mainline_moves())
-            if moves and not game.errors and game.board().is_valid():
+            if moves and whole and game.board().is_valid():
                 yield game.board().fen(), sans(moves, game.board()), dict(game.headers)

@@ -99,13 +99,11 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 @model_options()
 @click.option(
     "--kind",
-    default="labels",
-    show_default=True,
-    type=click.Choice(["labels", "generation"]),
-    help="What weak and gold columns hold: labels, or texts to write after the prompt in --text.",
+    type=click.Choice(["generation"]),
+    help="generation: labels are texts to write after the prompt in --text. Leave it out for classes and preferences.",
 )
 @_runs
-def fit(data: str, quiet: bool, as_json: bool, threads: int | None, kind: str, **options: Any) -> None:
+def fit(data: str, quiet: bool, as_json: bool, threads: int | None, kind: str | None, **options: Any) -> None:
     """Fit a strong model to the weak labels in DATA (CSV, TSV, JSONL, Parquet, Arrow, hub:...); write a model folder."""
     from surpass.own import completions, job
     from surpass.progress import Steps
@@ -116,7 +114,7 @@ def fit(data: str, quiet: bool, as_json: bool, threads: int | None, kind: str, *
     count = threads or free_cores()
     os.environ["OMP_NUM_THREADS"] = str(count)  # torch is not loaded yet, and reads it then
     with math_threads(count), Steps(quiet=quiet or as_json) as progress:
-        facts = (completions if kind == "generation" else job).run(request, progress)
+        facts = (completions if kind else job).run(request, progress)
     if as_json:
         click.echo(json.dumps(facts, indent=1))
     elif not quiet:

@@ -153,7 +153,7 @@ def _online_line(found: Checked) -> str:
 @click.argument("name", required=False)
 @json_option
 def list_plugins(what: str, name: str | None, as_json: bool) -> None:
-    """List tasks, label sources, models, methods or presets, or tell all about one."""
+    """List tasks, label sources, models, methods, corpora or presets, or tell all about one (models pretrain, too)."""
     from surpass.inspection import about, listing
 
     if name:

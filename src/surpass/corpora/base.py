@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import ClassVar
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
 
 from surpass.documents import Documents
+from surpass.errors import DataError
 from surpass.runtime import Runtime
-from surpass.spec import Spec, name_of
+from surpass.spec import Spec, describe_kind, name_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,8 @@ class Corpus(Spec):
     """
 
     family: ClassVar[str] = "corpus"
+    columns: ClassVar[tuple[str, ...] | None] = None
+    """Columns that its documents can have, for tasks that need some; None: it does not say."""
     required: ClassVar[tuple[tuple[str, ...], ...]] = (("build",),)
 
     def sources(self) -> tuple[Corpus, ...]:
@@ -38,3 +42,24 @@ class Corpus(Spec):
     def label(self) -> str:
         """Return a short name for tables."""
         return name_of(self)
+
+
+def check_unchanged(corpus: Any) -> None:
+    """Raise DataError where what a corpus reads at its `path` has another `digest` than when the study was planned."""
+    if corpus.resolve().digest != corpus.digest:
+        raise DataError(
+            f"{describe_kind(corpus)}: '{corpus.path}' is not what it was when the study was planned. Run it again."
+        )
+
+
+def without(corpus: Corpus, *needed: str) -> str | None:
+    """Return which of the columns that are needed a corpus has not, as far as its class says, or None."""
+    if corpus.columns is None or not (lacking := [name for name in needed if name not in corpus.columns]):
+        return None
+    has = f"it has {', '.join(corpus.columns)}" if corpus.columns else "it has texts alone"
+    return f"{describe_kind(corpus)} has no column {', '.join(map(repr, lacking))}: {has}."
+
+
+def ids_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return an id for each text that depends on the text alone: 16 hex digits of its SHA-256."""
+    return tuple(hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts)

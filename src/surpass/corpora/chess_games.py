@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import Self
+from typing import ClassVar, Self
 
 from surpass.chess.needs import lacking, with_engine
 from surpass.corpora.base import Corpus
@@ -33,6 +33,8 @@ class ChessGames(Corpus):
         seed: other seeds give other games.
         fingerprint: the engine's name and version, filled by `resolve`.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ("result", "half_moves")
 
     games: int = option(1000, low=1)
     depth: int = option(6, low=1, high=30)

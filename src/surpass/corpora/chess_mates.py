@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from surpass import assets
 from surpass.chess import stockfish
@@ -39,6 +39,8 @@ class ChessMates(Corpus):
     Attributes:
         fingerprint: the engine's name and version and the checksum of the positions, filled by `resolve`.
     """
+
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     fingerprint: str = ""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from surpass.chess import stockfish
 from surpass.chess.needs import lacking, with_engine
 from surpass.corpora.base import Corpus
-from surpass.corpora.chess_games import ChessGames
 from surpass.documents import Documents
+from surpass.errors import DataError
+from surpass.registry import CORPORA
 from surpass.runtime import Runtime
 from surpass.spec import option
 
@@ -46,7 +47,9 @@ class ChessPuzzles(Corpus):
         fingerprint: the engine's name and version, filled by `resolve`.
     """
 
-    games: Corpus = ChessGames(seed=1)
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+
+    games: Corpus = CORPORA.get("chess-games")(seed=1)
     depth: int = option(10, low=1, high=40)
     margin: float = option(0.15, above=0.0, high=1.0)
     advantage: float = option(0.5, low=0.0, high=1.0)
@@ -93,7 +96,13 @@ class ChessPuzzles(Corpus):
                 row = (f"{name}/{ply}", prompt(played[name][:ply]), group, *values)
                 facts["repeated"] = int(facts["repeated"]) + (epd(row[5]) in found)
                 found.setdefault(epd(row[5]), row)
-        ids, texts, groups, *columns = zip(*found.values(), strict=True) if found else ((),) * (3 + len(COLUMNS))
+        if not found:
+            raise DataError(
+                f"corpus 'chess-puzzles': no puzzle in {len(games)} games ({facts['broken']} of them broken). Give more or "
+                f"longer games, or lower margin={self.margin:g}, advantage={self.advantage:g}, gain={self.gain:g} or "
+                f"start={self.start}."
+            )
+        ids, texts, groups, *columns = zip(*found.values(), strict=True)
         named = dict(zip(COLUMNS, columns, strict=True))
         return Documents(ids, texts, groups, {"puzzles": len(found), **facts}, named)
 

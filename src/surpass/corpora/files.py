@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
-from surpass.corpora.base import Corpus
+from surpass.corpora.base import Corpus, check_unchanged, ids_of
 from surpass.documents import Documents
 from surpass.errors import DataError, SurpassError
 from surpass.runtime import Runtime
@@ -31,6 +31,8 @@ class Files(Corpus):
             file always are; of a folder, those of one file are a group.
         digest: identity of the content, filled by `resolve`.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ()
 
     path: str
     each: Literal["line", "document"] = "line"
@@ -63,10 +65,7 @@ class Files(Corpus):
 
     def build(self, runtime: Runtime, sources: Sequence[Documents]) -> Documents:
         """Return the texts; DataError when there are none, or when they are not what they were while planning."""
-        if self.resolve().digest != self.digest:
-            raise DataError(
-                f"corpus 'files': '{self.path}' is not what it was when the study was planned. Run it again."
-            )
+        check_unchanged(self)
         found: dict[str, str] = {}
         facts = {"read": 0, "empty": 0, "repeated": 0}
         for text, group in self._texts():
@@ -79,7 +78,7 @@ class Files(Corpus):
                 found[text] = group
         if not found:
             raise DataError(f"corpus 'files': '{self.path}' holds no text. Give a file with at least one.")
-        ids = tuple(hashlib.sha256(text.encode()).hexdigest()[:16] for text in found)
+        ids = ids_of(found)
         groups = tuple(group or name for name, group in zip(ids, found.values(), strict=True))
         return Documents(ids, tuple(found), groups, facts)
 

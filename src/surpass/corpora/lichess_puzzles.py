@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
 
 from surpass.chess.needs import lacking
-from surpass.corpora.base import Corpus
+from surpass.corpora.base import Corpus, check_unchanged, ids_of
 from surpass.documents import Documents
 from surpass.errors import DataError
 from surpass.runtime import Runtime
@@ -19,17 +18,18 @@ from surpass.tables.opening import missing
 
 OWN = ("FEN", "Moves")
 LISTED = ("ctx", "target")
+BEGIN = "1."
 TOGETHER = 20
 """Half-moves: puzzles of the hub whose games begin with the same ones may be of one game, and are one group."""
 
 
 class _Row(NamedTuple):
-    """A puzzle as it is read: its text, answer, position, difficulty and group."""
+    """A puzzle as it is read: text, answer, position, difficulty (none: not known) and group (empty: alone)."""
 
     text: str
     answer: str
     position: str
-    difficulty: float
+    difficulty: float | None
     group: str
 
 
@@ -39,10 +39,11 @@ class LichessPuzzles(Corpus):
 
     Two tables are read. One with columns `ctx` and `target`, as `hub:EleutherAI/lichess-puzzles` has them, holds games
     so far and the best move in the form of Burns et al. 2023 (arXiv 2312.09390, appendix A.2); games that begin with
-    the same 20 half-moves are one group. One with columns `FEN` and `Moves`, as lichess.org gives them away
-    (database.lichess.org), holds positions before the opponent's last move, and moves, whose first is the opponent's:
-    without the game, a text is the position as game files tag it; `Rating` is the difficulty, and the game of `GameUrl`
-    the group.
+    the same 20 half-moves are one group, and so are a shorter game and all that begin with it: a puzzle after very few
+    moves makes a large group. Their difficulty is not known. One with columns `FEN` and `Moves`, as lichess.org gives
+    them away (database.lichess.org), holds positions before the opponent's last move, and moves, whose first is the
+    opponent's: without the game, a text is the position as game files tag it; `Rating` is the difficulty, and the game
+    of `GameUrl` the group; without it each puzzle is a group of its own.
 
     Rows whose move is not legal, or that cannot be read, are left out and counted as `broken`; positions that were
     there before as `repeated`. Licence: CC0 (lichess.org). Needs the extra `chess`.
@@ -52,6 +53,8 @@ class LichessPuzzles(Corpus):
         puzzles: at most so many are read, the first ones; 0: all.
         digest: identity of the content, filled by `resolve`.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ("answer", "position", "difficulty")
 
     path: str
     puzzles: int = option(0, low=0)
@@ -75,10 +78,7 @@ class LichessPuzzles(Corpus):
         """
         from surpass.chess.mining import epd
 
-        if self.resolve().digest != self.digest:
-            raise DataError(
-                f"corpus 'lichess-puzzles': '{self.path}' is not what it was when the study was planned. Run it again."
-            )
+        check_unchanged(self)
         counts = Counter(dict.fromkeys(("read", "broken", "repeated"), 0))
         found: dict[str, _Row] = {}
         for row in self._rows():
@@ -96,9 +96,11 @@ class LichessPuzzles(Corpus):
                 f"corpus 'lichess-puzzles': '{self.path}' holds no puzzle: {counts['broken']} of {counts['read']} rows are "
                 "broken. Give a table as lichess.org has it."
             )
-        ids = tuple(hashlib.sha256(name.encode()).hexdigest()[:16] for name in found)
-        texts, answers, positions, difficulties, groups = zip(*found.values(), strict=True)
+        ids = ids_of(found)
+        texts, answers, positions, difficulties, games = zip(*found.values(), strict=True)
         columns = {"answer": answers, "position": positions, "difficulty": difficulties}
+        begun = _begun(game for game in games if game.startswith(BEGIN))
+        groups = tuple(begun.get(game, game) or name for name, game in zip(ids, games, strict=True))
         return Documents(ids, texts, groups, {"puzzles": len(found), **counts}, columns)
 
     def _rows(self) -> Iterator[_Row | None]:
@@ -121,7 +123,7 @@ def _listed(row: Mapping[str, Any]) -> _Row:
     text, answer = prompt(moves), str(row["target"]).strip()
     if not legal(text, answer):
         raise ValueError(answer)
-    return _Row(text, answer, fen_of(text), 0.0, prompt(moves[:TOGETHER]))
+    return _Row(text, answer, fen_of(text), None, prompt(moves[:TOGETHER]))
 
 
 def _own(row: Mapping[str, Any]) -> _Row:
@@ -130,4 +132,20 @@ def _own(row: Mapping[str, Any]) -> _Row:
     first, answer = str(row["Moves"]).split()[:2]
     position, move = written_line(str(row["FEN"]), first, answer)
     game = str(row.get("GameUrl") or "").partition("#")[0].removesuffix("/black")
-    return _Row(position_prompt(position), move, position, float(row.get("Rating") or 0), game)
+    rating = row.get("Rating")
+    return _Row(position_prompt(position), move, position, float(rating) if rating else None, game)
+
+
+def _begun(games: Iterable[str]) -> dict[str, str]:
+    """Return for each beginning of a game the shortest one that it goes on from: of one game, for all that is known.
+
+    >>> _begun(["1. e4 1... e5 2.", "1. d4 1...", "1. e4 1..."])
+    {'1. d4 1...': '1. d4 1...', '1. e4 1...': '1. e4 1...', '1. e4 1... e5 2.': '1. e4 1...'}
+    """
+    found: dict[str, str] = {}
+    shortest = ""
+    for game in sorted(set(games)):  # what begins with a text comes right after it
+        if not shortest or not game.startswith(shortest):
+            shortest = game
+        found[game] = shortest
+    return found

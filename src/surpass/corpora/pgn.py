@@ -8,10 +8,10 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from surpass.chess.needs import lacking
-from surpass.corpora.base import Corpus
+from surpass.corpora.base import Corpus, check_unchanged, ids_of
 from surpass.documents import Documents
 from surpass.errors import DataError
 from surpass.runtime import Runtime
@@ -36,6 +36,8 @@ class Pgn(Corpus):
         games: at most so many are taken, the first ones; 0: all.
         digest: checksum of the file, filled by `resolve`.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ("result", "half_moves")
 
     path: str
     rating: int = option(0, low=0)
@@ -64,8 +66,7 @@ class Pgn(Corpus):
         from surpass.chess.notation import movetext
         from surpass.chess.pgn import games
 
-        if self.resolve().digest != self.digest:
-            raise DataError(f"corpus 'pgn': '{self.path}' is not what it was when the study was planned. Run it again.")
+        check_unchanged(self)
         counts: Counter[str] = Counter(
             dict.fromkeys(("read", "broken", "empty", "other_start", "low_rating", "repeated"), 0)
         )
@@ -91,7 +92,7 @@ class Pgn(Corpus):
             log.warning(
                 "corpus 'pgn': %s of %s games are broken or illegal and left out", counts["broken"], counts["read"]
             )
-        ids = tuple(hashlib.sha256(text.encode()).hexdigest()[:16] for text in found)
+        ids = ids_of(found)
         results, lengths = zip(*found.values(), strict=True)
         facts = {"games": len(found), **counts, "half_moves": sum(lengths)}
         return Documents(ids, tuple(found), facts=facts, columns={"result": results, "half_moves": lengths})

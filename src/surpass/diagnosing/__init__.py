@@ -114,7 +114,7 @@ def _found(measure: Measure, seeds: Seeds, level: float) -> tuple[list[Found], b
     """Return the numbers of a diagnostic, undefined ones when it has none, and whether it failed unforeseen."""
     why, crashed = "", False
     if seeds[0].target not in measure.targets:
-        why = measure.why_not
+        why = measure.why_not.format(target=seeds[0].target)
     else:
         try:
             return list(measure.find(seeds, level)), False

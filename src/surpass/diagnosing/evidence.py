@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -89,7 +89,7 @@ class Evidence:
 
     @property
     def target(self) -> str:
-        """What a label is: "classification", "preference" or "regression"."""
+        """What a label is: "classification", "preference", "regression" or "generation"."""
         return self.scored.splits.target
 
     @property
@@ -114,6 +114,11 @@ class Evidence:
     def student(self, rows: Rows) -> Values:
         """Return the student's predictions of transfer rows, which are made at the end of its training alone."""
         return self.scored.student.predictions.on(rows.ids)
+
+    def texts(self, rows: Rows) -> tuple[Sequence[str], Sequence[str]]:
+        """Return what student and supervisor write for transfer rows, the first text of each, n of either."""
+        student, supervisor = self.scored.student.predictions, self.scored.supervisor
+        return student.texts_at(-1, rows.ids), supervisor.texts_at(-1, rows.ids)
 
     def test(self) -> Run:
         """Return the test rows as statistics take them, read by the study's stopping rule."""

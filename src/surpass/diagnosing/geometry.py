@@ -120,7 +120,7 @@ def _bound(found: ClassExpansion, level: float) -> Estimate:
 
 
 _EXPANSION = ("weak_error", "student_error", "not_robust", "c", "bound")
-_NO_CLASSES = "it needs classes, which regression does not have"
+_NO_CLASSES = "it needs classes, which {target} does not have"
 
 MEASURES = (
     Measure("overlap", ("density", "easy", "hard"), _overlap, "pair", targets=CLASSES, why_not=_NO_CLASSES),

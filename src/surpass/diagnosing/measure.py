@@ -12,6 +12,7 @@ from surpass.stats import Estimate
 
 CLASSES = frozenset({"classification", "preference"})
 NUMBERS = frozenset({"regression"})
+TEXTS = frozenset({"generation"})
 
 
 class Found(NamedTuple):
@@ -34,7 +35,7 @@ class Measure:
         rows: where it reads.
         gold: whether it reads ground truth of these rows.
         targets: the kinds of label that it is defined for.
-        why_not: why it is not defined for other kinds; empty: for those it is not listed at all.
+        why_not: why it is not defined for other kinds, with {target} for the kind; empty: for those it is not listed at all.
         part: of what the numbers are when they are undefined; see `DiagnosisRow`.
     """
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from surpass.artifacts import Rows, Values
 from surpass.diagnosing.evidence import Evidence
-from surpass.diagnosing.measure import CLASSES, NUMBERS, Found, Measure
+from surpass.diagnosing.measure import CLASSES, NUMBERS, TEXTS, Found, Measure
 from surpass.diagnostics import (
     Outputs,
     Training,
@@ -21,10 +21,11 @@ from surpass.diagnostics import (
 )
 from surpass.metrics import hard
 from surpass.stats import Ratios, ratio_estimates
+from surpass.tasks._judging import same
 
 Seeds = Sequence[Evidence]
 
-_NO_CLASSES = "it compares classes, which regression does not have"
+_NO_CLASSES = "it compares classes, which {target} does not have"
 _TAUGHT = ("right weak labels", "wrong weak labels")
 
 
@@ -45,8 +46,11 @@ def _agreement(seeds: Seeds, level: float) -> Iterator[Found]:
     parts = []
     for one in seeds:
         rows = one.transfer
-        same = hard(one.student(rows)) == hard(one.supervisor(rows))
-        parts.append(Ratios(same[:, None].astype(np.float64), np.ones((len(rows), 1)), rows.groups))
+        if one.target == "generation":
+            alike = same(*one.texts(rows))
+        else:
+            alike = hard(one.student(rows)) == hard(one.supervisor(rows))
+        parts.append(Ratios(alike[:, None].astype(np.float64), np.ones((len(rows), 1)), rows.groups))
     [found] = ratio_estimates(parts, ["agreement"], bounds=(0.0, 1.0), level=level)
     yield Found("agreement", found)
 
@@ -95,7 +99,7 @@ _TESTED: dict[str, Any] = {"rows": "test", "gold": True, "targets": CLASSES, "wh
 MEASURES = (
     Measure("misfit", losses_for("classification"), _misfit, targets=CLASSES),
     Measure("misfit", losses_for("regression"), _misfit, targets=NUMBERS),
-    Measure("agreement", ("agreement",), _agreement, targets=CLASSES, why_not=_NO_CLASSES),
+    Measure("agreement", ("agreement",), _agreement, targets=CLASSES | TEXTS, why_not=_NO_CLASSES),
     Measure("similarity", ("similarity",), _likeness, part=_PAIRS[0], **_TESTED),
     Measure("similarity", ("similarity",), _likeness_of_ceiling, "pair", part=_PAIRS[1], **_TESTED),
     Measure("calibration", ("ece", "overconfidence"), _calibration, **_TESTED),

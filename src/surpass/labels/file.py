@@ -15,7 +15,7 @@ from surpass.errors import AlignmentError, DataError, SurpassError
 from surpass.labels.base import LabelSource, one_hot
 from surpass.runtime import Runtime
 from surpass.tables import Row, Table, open_table
-from surpass.tables.labels import spell
+from surpass.tables.labels import spell, verbatim
 from surpass.tables.opening import missing
 
 
@@ -107,7 +107,7 @@ class File(LabelSource):
         return Predictions(ids, split, (found != "").astype(np.float64), texts=found)
 
     def _text(self, row: Row) -> Written:
-        return written([str(row.get(self.column) or "").strip()])
+        return written([verbatim(row.get(self.column))])
 
     def _value(self, row: Row, where: str, splits: Splits) -> Values:
         """Return one row's label as probabilities, (C,), or as a number, (1,)."""

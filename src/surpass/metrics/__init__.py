@@ -50,7 +50,7 @@ _INFINITY = float("inf")
 def checked_predictions(kind: str, labels: npt.ArrayLike, predictions: npt.ArrayLike) -> tuple[Values, Values]:
     """Return labels (n,) and predictions (n, C), or (n,) for regression, as float64 that a metric can take.
 
-    For generation, labels are any numbers and predictions the scores (n, 3) that `Task.judge` gave the texts.
+    For generation, labels are any numbers and predictions the scores (n, 3) of the texts, in the order of `JUDGED`.
 
     Raises DataError for no rows, shapes that differ, values that are not finite, probabilities outside [0, 1] or not
     summing to 1 (to 0.001), and labels that are not one of the C classes.
@@ -220,7 +220,7 @@ def _checked_weights(weights: npt.ArrayLike, n: int) -> Values:
 
 _CLASSES = ("classification", "preference")
 JUDGED = ("exact_match", "edit_similarity", "accepted")
-"""What is said of a text, in the order of the columns of `surpass.tasks.base.Task.judge`."""
+"""What is said of a text, in the order of the columns of `surpass.tasks._judging.judge`."""
 _ALL = (
     Metric("accuracy", _CLASSES, True, (0.0, 1.0), per_row=_scores.correct),
     Metric("auroc", ("classification",), True, (0.0, 1.0), exact=_scores.auroc, many=_scores.auroc_many),

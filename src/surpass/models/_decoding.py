@@ -2,7 +2,8 @@
 
 A row is read at the positions that it would have alone and sees no padding, so it gets the tokens that it would get alone;
 rows that have ended leave the batch. Whether that holds is tried on two prompts of unlike length: where an architecture
-answers otherwise (it sees its padding, or carries something else than keys and values), rows are written one by one.
+answers otherwise (it sees its padding), rows are written one by one. One that hands out no keys and values, as Mamba, reads
+all of a row again for each token.
 """
 
 from __future__ import annotations
@@ -155,22 +156,27 @@ class Stream:
         ids = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=self.device)
         self.mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=self.device)
         self.placed = "position_ids" in inspect.signature(author.backbone.model.forward).parameters
+        self.ids = ids
         self.cache: Any = None
         self.states = self.logits = torch.zeros(0)
         self._forward(ids)
         if copies > 1:
-            self.cache.batch_repeat_interleave(copies)  # type: ignore[attr-defined]  # mypy still thinks it None
-            self.mask, self.logits = (held.repeat_interleave(copies, dim=0) for held in (self.mask, self.logits))
+            if self.cache is not None:
+                self.cache.batch_repeat_interleave(copies)  # type: ignore[unreachable]  # `_forward` sets it
+            held = (self.ids, self.mask, self.logits)
+            self.ids, self.mask, self.logits = (each.repeat_interleave(copies, dim=0) for each in held)
 
     def read(self, tokens: Tensor) -> None:
         """Read the next tokens of each row, (b, t)."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(tokens.shape)], dim=1)
-        self._forward(tokens)
+        self.ids = torch.cat([self.ids, tokens], dim=1)
+        self._forward(self.ids if self.cache is None else tokens)
 
     def keep(self, rows: Tensor) -> None:
         """Hold these rows (positions) alone; the logits are those of all until the next tokens are read."""
-        self.cache.batch_select_indices(rows)
-        self.mask = self.mask[rows]
+        if self.cache is not None:
+            self.cache.batch_select_indices(rows)
+        self.ids, self.mask = self.ids[rows], self.mask[rows]
 
     def _forward(self, ids: Tensor) -> None:
         author = self.author
@@ -183,7 +189,7 @@ class Stream:
             fused = getattr(author.body, "_supports_sdpa", False)
             author.body.config._attn_implementation = "sdpa" if fused else "eager"
         found = author.body(**batch, past_key_values=self.cache, use_cache=True)
-        self.cache = found.past_key_values
+        self.cache = getattr(found, "past_key_values", None)
         self.states = found.last_hidden_state[:, -1]
         self.logits = author.output(self.states).float()
 

@@ -182,6 +182,17 @@ def exploded(targets: Targets) -> tuple[NDArray[np.int64], list[str], NDArray[np
     return rows, targets.texts[rows, places].tolist(), weight * (len(weight) / total) if total > 0 else weight
 
 
+def step_texts(rows: int, texts: int, of_rows: int) -> int:
+    """Return how many texts a step of so many rows holds, where `of_rows` rows have `texts` texts in all.
+
+    So an epoch has the steps that it would have with one text for each row, and a row moves the model as far.
+
+    >>> step_texts(32, 100, 100), step_texts(32, 250, 100)
+    (32, 80)
+    """
+    return -(-rows * texts // of_rows)
+
+
 @dataclasses.dataclass(frozen=True)
 class Taught:
     """What finetuning yields: the steps of the readings, and at each the texts of the watched rows as `Found.array`."""
@@ -196,6 +207,7 @@ def tune(author: Author, script: Script, work: Work, plan: _trainer.Plan, runtim
     rows, texts, weight = exploded(work.targets)
     lesson = script.joined([str(work.inputs[i]) for i in rows], texts)
     ready, device = author.rows(lesson.tokens, runtime), author.backbone.device
+    plan = dataclasses.replace(plan, batch_size=step_texts(plan.batch_size, len(texts), len(np.unique(rows))))
     total = _trainer.steps(ready, plan)
     starts, shares = torch.tensor(lesson.starts, device=device), torch.tensor(weight, device=device).float()
     loss = TargetLoss(author.output, starts, shares, total)

@@ -38,7 +38,9 @@ class _Given(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=self.states)
+        found = BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=self.states)
+        found.cache_params = None  # Mamba hands on what it calls its keys and values
+        return found
 
 
 class OutputMap:

@@ -86,6 +86,12 @@ class Pretrain(Spec):
         for name in ("torch", "transformers", "tokenizers", "accelerate"):
             if importlib.util.find_spec(name) is None:
                 return f"package '{name}' is not installed, but a pretrain needs it. pip install 'surpass[hf]'"
+        from tokenizers import Regex
+
+        try:
+            Regex(self.words)
+        except Exception as error:  # it has no class of its own
+            return f"pretrain: words={self.words!r} is no regular expression ({error}). Mend it, or leave it out."
         return self.corpus.problem()
 
     def config(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import math
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch import Tensor
 
 from surpass.artifacts import Facts
+from surpass.disk import as_new
 from surpass.documents import Documents
 from surpass.errors import DataError
 from surpass.models import _backbone, _language, _lower, _packing, _trainer
@@ -60,8 +61,9 @@ def pretrained(spec: Pretrain, documents: Documents, runtime: Runtime) -> Pretra
     model = _trainer.seeded(lambda: Classifier(backbone, _shape(spec)), spec.seed)
     rows = _rows(spec, learned, backbone)
     facts = _language.tune(model, rows, _plan(spec), runtime)
-    measured = perplexity(model, _rows(spec, held_out, backbone), held_out, runtime)
+    measured = perplexity(model, _rows(spec, held_out, backbone), runtime)
     _write(model, start, folder)
+    as_new(folder)
     tokens = {"tokens": int(rows.tokens.lengths.sum()) * spec.epochs, "texts": len(learned)}
     return Pretrained(folder, {"parameters": spec.parameters(), **tokens, **facts, **measured}, holder)
 
@@ -168,8 +170,11 @@ def _pieces(ids: list[int], context: int) -> Iterator[list[int]]:
 
 
 @torch.no_grad()
-def perplexity(model: Classifier, rows: _lower.Rows, documents: Documents, runtime: Runtime) -> Facts:
-    """Return the perplexity of rows by token, and bits by byte of their texts, which tokenizers can be compared by."""
+def perplexity(model: Classifier, rows: _lower.Rows, runtime: Runtime) -> Facts:
+    """Return the perplexity of rows by token, and bits by byte of the tokens that are predicted: all but a row's first.
+
+    How many tokens are a row's first, and how much is read before the others, depends on context and tokenizer.
+    """
     loss = _language.TokenLoss(_language.OutputMap(model.backbone, runtime, model.body.get_input_embeddings()), 1)
     budget = _backbone.forward_budget(runtime, model.backbone.device, packed=model.backbone.packs > 0)
     total = 0.0
@@ -179,6 +184,14 @@ def perplexity(model: Classifier, rows: _lower.Rows, documents: Documents, runti
         with _backbone.autocast(model.backbone):
             total += float(loss.part(states, batch, 1))
     tokens = int((rows.lengths - 1).sum())
-    size = sum(len(text.encode()) for text in documents.texts)
-    bits = total / math.log(2) / size
+    bits = total / math.log(2) / max(1, predicted_bytes(model.backbone.tokenizer, rows.tokens.ids))
     return {"perplexity": math.exp(total / tokens), "bits_per_byte": bits, "held_out_tokens": tokens}
+
+
+def predicted_bytes(tokenizer: Any, rows: Sequence[Sequence[int]]) -> int:
+    """Return the bytes of all tokens but the first of each row; the end of a text has none.
+
+    Byte-level BPE writes one sign for each byte of a token.
+    """
+    signs = {place: 0 if token == END else len(token) for token, place in tokenizer.get_vocab().items()}
+    return sum(signs[token] for row in rows for token in row[1:])

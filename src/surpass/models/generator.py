@@ -22,12 +22,11 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Values, Written
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
+from surpass.models import _tuning
 from surpass.models._pretrain import Backbone
 from surpass.models.base import Model, Precision, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
-
-LEARNING_RATES = {"full": 5e-5, "top": 1e-4, "lora": 5e-4}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,8 @@ class Generator(Model):
         layers: with "top" and "lora", how many layers, counted from the top, train; all when none.
         lr: peak learning rate; none is 5e-5 for "full", 1e-4 for "top" and 5e-4 for "lora".
         epochs: passes over the training texts, each in a new order; 0 asks the pretrained model.
-        batch_size: texts of an optimizer step; a row with several texts counts as often.
+        batch_size: rows of an optimizer step; where rows have several texts, it holds as many texts as so many rows have on
+            average.
         warmup: share of the steps over which the learning rate rises.
         weight_decay: of AdamW, times the learning rate; not for normalizations and biases.
         beta2: of AdamW.
@@ -85,14 +85,7 @@ class Generator(Model):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tune == "top" and self.layers is None:
-            raise SpecError(
-                "model 'generator': tune='top' needs `layers`, the number of layers to train, such as layers=4."
-            )
-        if self.tune == "full" and self.layers is not None:
-            raise SpecError(
-                f"model 'generator': layers={self.layers}, but tune='full' trains them all. Write tune='top' or leave it out."
-            )
+        _tuning.check(self)
         if self.max_length <= self.max_new_tokens:
             raise SpecError(
                 f"model 'generator': max_new_tokens={self.max_new_tokens} leaves nothing to a prompt of max_length="
@@ -121,31 +114,18 @@ class Generator(Model):
 
     def resolve(self) -> Generator:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
-        known = self.encoder().resolve()
-        return dataclasses.replace(self, backbone=known.backbone, digest=known.digest, precision=known.precision)
+        found: Generator = _tuning.resolved(self)
+        return found
 
     def problem(self) -> str | None:
         """Return why this model cannot run here: backbone, packages, no map to the vocabulary, or too few layers."""
-        import importlib.util
-
         from surpass.models import _causal
 
-        if found := self.encoder().problem():
+        if found := _tuning.lacking(self):
             return found
-        for name in ("accelerate", "peft") if self.tune == "lora" else ("accelerate",):
-            if importlib.util.find_spec(name) is None:
-                return f"package '{name}' is not installed, but model 'generator' needs it. pip install 'surpass[hf]'"
         if found := _causal.problem(self.backbone):
             return f"model 'generator': {found}"
-        if self.layers is None or str(self.backbone).startswith("hub:"):
-            return None
-        from surpass.assets import backbones
-
-        held = backbones.config(self.backbone).get("num_hidden_layers", self.layers)
-        if self.layers > held:
-            where = f"but backbone '{self.backbone}' has {held} layers"
-            return f"model 'generator': layers={self.layers}, {where}. Lower `layers`."
-        return None
+        return _tuning.too_deep(self)
 
     def label(self) -> str:
         """Return the backbone's short name, how it is tuned, and the options that are not the defaults."""
@@ -169,10 +149,12 @@ class Generator(Model):
         script = Script.of(backbone, max_length=self.max_length, max_new_tokens=self.max_new_tokens)
         way = _decoding.Way(self.samples, self.temperature, self.top_p, work.seed)
         build = _generation.Author if self.epochs else _generation.Author.frozen
-        author = _trainer.seeded(lambda: build(backbone, self._shape(), runtime), work.seed)
+        shape = _tuning.shape(self, columns=1, pool="last")
+        author = _trainer.seeded(lambda: build(backbone, shape, runtime), work.seed)
         found = Finetuned(author=author, script=script, way=way, runtime=runtime)
         if self.epochs:
-            taught = _generation.tune(author, script, work, self._plan(work.seed), runtime)
+            plan = _tuning.plan(self, work.seed, dropout=0.0, ema=None, l2_sp=0.0)
+            taught = _generation.tune(author, script, work, plan, runtime)
             found.take(taught, [str(text) for text in work.watch])
         trained = sum(p.numel() for p in author.parameters() if p.requires_grad) if self.epochs else 0
         found.facts = {
@@ -181,20 +163,6 @@ class Generator(Model):
             "trained_parameters": trained,
         }
         return found
-
-    def _shape(self) -> Any:
-        from surpass.models._classifier import Shape
-
-        names = ("tune", "layers", "rank", "alpha", "max_length")
-        return Shape(columns=1, pool="last", **{name: getattr(self, name) for name in names})
-
-    def _plan(self, seed: int) -> Any:
-        from surpass.models._trainer import Plan
-
-        off: dict[str, Any] = {"dropout": 0.0, "ema": None, "l2_sp": 0.0, "seed": seed}
-        names = [field.name for field in dataclasses.fields(Plan) if field.name not in ("lr", *off)]
-        rate = LEARNING_RATES[self.tune] if self.lr is None else self.lr
-        return Plan(lr=rate, **off, **{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -25,13 +25,12 @@ import numpy as np
 from surpass.artifacts import Facts, Inputs, Targets, Values
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
+from surpass.models import _tuning
 from surpass.models._pretrain import Backbone
 from surpass.models.base import Model, Precision, Quantization, TextEncoder, Work, backbone_label
 from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
 from surpass.spec import option
-
-LEARNING_RATES = {"full": 5e-5, "top": 1e-4, "lora": 5e-4}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,12 +101,7 @@ class HF(Model):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tune == "top" and self.layers is None:
-            raise SpecError("model 'hf': tune='top' needs `layers`, the number of layers to train, such as layers=4.")
-        if self.tune == "full" and self.layers is not None:
-            raise SpecError(
-                f"model 'hf': layers={self.layers}, but tune='full' trains them all. Write tune='top' or leave it out."
-            )
+        _tuning.check(self)
         if self.quantization and self.tune != "lora":
             raise SpecError(
                 f"model 'hf': quantization='{self.quantization}', but tune='{self.tune}' trains the weights themselves. "
@@ -144,32 +138,18 @@ class HF(Model):
 
     def resolve(self) -> HF:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
-        known = self.encoder().resolve()
-        return dataclasses.replace(self, backbone=known.backbone, digest=known.digest, precision=known.precision)
+        found: HF = _tuning.resolved(self)
+        return found
 
     def problem(self) -> str | None:
         """Return why this model cannot run here: backbone, packages, or more layers asked for than there are."""
-        import importlib.util
-
         from surpass.models import _causal
 
-        if found := self.encoder().problem():
+        if found := _tuning.lacking(self):
             return found
-        for name in ("accelerate", "peft") if self.tune == "lora" else ("accelerate",):
-            if importlib.util.find_spec(name) is None:
-                return f"package '{name}' is not installed, but model 'hf' needs it. pip install 'surpass[hf]'"
         if self.generative and (found := _causal.problem(self.backbone)):
             return f"model 'hf': generative={self.generative}, but {found}"
-        if self.layers is None or str(self.backbone).startswith("hub:"):
-            return None
-        from surpass.assets import backbones
-
-        held = backbones.config(self.backbone).get("num_hidden_layers", self.layers)
-        if self.layers > held:
-            return (
-                f"model 'hf': layers={self.layers}, but backbone '{self.backbone}' has {held} layers. Lower `layers`."
-            )
-        return None
+        return _tuning.too_deep(self)
 
     def label(self) -> str:
         """Return the backbone's short name, how it is tuned, and the options that are not the defaults."""
@@ -182,7 +162,7 @@ class HF(Model):
         if self.layers is None or isinstance(inputs, np.ndarray):
             return
         backbone = self._load(runtime)
-        _classifier.warm(backbone, self._shape(1), inputs, runtime)
+        _classifier.warm(backbone, _tuning.shape(self, columns=1), inputs, runtime)
 
     def fit(self, work: Work, runtime: Runtime) -> Finetuned:
         """Return the finetuned model; see `Model.fit`."""
@@ -194,12 +174,12 @@ class HF(Model):
         if len(work.inputs) == 0:
             raise DataError("model 'hf' was given no rows to train on. Raise n_transfer, or let the method keep rows.")
         backbone = self._load(runtime)
-        shape = self._shape(work.classes, preference=work.target == "preference")
+        shape = _tuning.shape(self, columns=work.classes, preference=work.target == "preference")
         model = _trainer.seeded(lambda: _classifier.Classifier(backbone, shape), work.seed)
         rows = model.prepare(work.inputs, runtime, keep=True)
         watch = model.prepare(work.watch, runtime, keep=True)
         targets, mean, spread = _standardized(work)
-        plan = self._plan(work.seed)
+        plan = _tuning.plan(self, work.seed)
         language: Facts = {}
         if self.generative:
             from surpass.models import _language
@@ -233,19 +213,6 @@ class HF(Model):
 
         how = _loading.quantized(self.quantization)
         return _backbone.load(str(self.backbone), self.digest, self.precision, runtime, how)
-
-    def _shape(self, columns: int, *, preference: bool = False) -> Any:
-        from surpass.models._classifier import Shape
-
-        names = ("tune", "layers", "pool", "rank", "alpha", "max_length")
-        return Shape(columns=columns, preference=preference, **{name: getattr(self, name) for name in names})
-
-    def _plan(self, seed: int) -> Any:
-        from surpass.models._trainer import Plan
-
-        names = [field.name for field in dataclasses.fields(Plan) if field.name not in ("lr", "seed")]
-        rate = LEARNING_RATES[self.tune] if self.lr is None else self.lr
-        return Plan(lr=rate, seed=seed, **{name: getattr(self, name) for name in names})
 
 
 def _standardized(work: Work) -> tuple[Targets, Values | float, Values | float]:

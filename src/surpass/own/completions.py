@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surpass.artifacts import Predictions, Rows, Splits, Written
-from surpass.checks import check_lengths, check_texts
-from surpass.columns import written
+from surpass.artifacts import Predictions, Rows, Splits, Written, written
+from surpass.checks import Finding, check_lengths, check_texts, check_truncation
+from surpass.checks.texts import check_targets
 from surpass.errors import DataError, SpecError
 from surpass.fits import Job
 from surpass.models.base import Model
@@ -25,8 +25,8 @@ from surpass.own import bundle, parts, saving
 from surpass.own.card import card
 from surpass.own.evidence import Division, Predicted, as_json, divide, with_gold
 from surpass.own.fitting import OwnLabels, OwnRows
-from surpass.own.job import Request
-from surpass.own.notes import basis, labels_told, request_facts, rests_on, row_counts
+from surpass.own.job import Clock, Request, Tell, asked, check_together
+from surpass.own.notes import basis, labels_told, notes, request_facts, rests_on, row_counts
 from surpass.own.reading import Own, Wanted
 from surpass.registry import REGISTRIES
 from surpass.runtime import Runtime
@@ -34,11 +34,12 @@ from surpass.spec import encode, name_of
 from surpass.splits import Data
 from surpass.stages import Fit
 from surpass.tables import Row, Table, open_table, sample, textless
-from surpass.tables.labels import spell
+from surpass.tables.labels import verbatim
+from surpass.tasks._judging import judge
 from surpass.work import versions
 
 FORM = "generator"
-Tell = Callable[[float | None, str], None]
+BY_PROBABILITY = ("confident", "weighted")
 Places = NDArray[np.int64]
 
 
@@ -59,6 +60,19 @@ def writer(value: Any, role: str) -> Model:
     return found
 
 
+def _check_method(method: Any, request: Request) -> None:
+    """Refuse methods that own texts, or a column of them, give nothing to go by."""
+    if "generation" not in method.targets or "accepted" in method.needs:
+        raise SpecError(
+            f"method={request.method!r} is not for own texts. Use soft, or with --supervisor confident or weighted."
+        )
+    if name_of(method).partition("(")[0] in BY_PROBABILITY and request.supervisor is None:
+        raise SpecError(
+            f"method={request.method!r} goes by the probability of each weak completion, and a column has none. Use soft, "
+            "or let a model write them: --supervisor."
+        )
+
+
 def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, Any]:
     """Fit, write the model folder, and return what its `surpass.json` holds.
 
@@ -74,16 +88,18 @@ def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, An
     strong = writer(request.strong, "strong")
     weak = writer(request.supervisor, "supervisor") if request.supervisor is not None else None
     method = parts.method("soft" if request.method == parts.AUTO else request.method)
-    if "generation" not in method.targets:
-        raise SpecError(f"method={request.method!r} is not for texts. Use soft, confident, weighted or accepted.")
+    _check_method(method, request)
     saving.check(strong, method, request.out, overwrite=request.overwrite)
-    tell(None, "reading the table")
+    check_together(request.n_gold, request.supervisor, request.combine, wanted)
+    request.runtime.torch_device()  # whether there is such a device is told before the table is read
+    clock = Clock(tell)
+    clock("reading the table")
     table = open_table(request.source, strict=request.strict, encoding=request.encoding)
-    held = _Fit(request, *_read(table, wanted), (strong.resolve(), weak.resolve() if weak else None), tell)
+    held = _Fit(request, *_read(table, wanted), (strong.resolve(), weak.resolve() if weak else None), clock)
     held.label()
     fitted, trained = held.fit("fitting the student", held.strong, held.division.train, method)
     facts = held.facts(table, fitted, trained, method)
-    tell(None, "writing the model folder")
+    clock("writing the model folder")
     with saving.replacing(request.out) as folder:
         fitted.author.save_whole(folder)
         (folder / bundle.CARD).write_text(card(facts), encoding="utf-8")
@@ -92,6 +108,8 @@ def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, An
         few = held.own.inputs[:8]
         again = load(folder, facts).write(few)[1][:, 0]
         facts["reload_difference"] = float(np.mean(again != fitted.write(few)[1][:, 0]))
+        clock("")
+        facts["seconds"] = clock.taken
         saving.write_facts(folder, facts)
     return facts
 
@@ -125,7 +143,7 @@ class _Usable:
         wanted = self.wanted
         for number, row in self.table.rows():
             self.counts["read"] += 1
-            weak, gold = (spell(row.get(name)) if name else "" for name in ((*wanted.weak, "")[0], wanted.gold))
+            weak, gold = (verbatim(row.get(name)) if name else "" for name in ((*wanted.weak, "")[0], wanted.gold))
             if problem := textless(row.get(wanted.text)):
                 self.counts["empty"] += 1
                 self.table.skip(number, problem)
@@ -140,10 +158,11 @@ class _Fit:
     """One run: its rows, what they are for, and the fits."""
 
     def __init__(
-        self, request: Request, own: Own, texts: Written, models: tuple[Model, Model | None], tell: Tell
+        self, request: Request, own: Own, texts: Written, models: tuple[Model, Model | None], clock: Clock
     ) -> None:
-        self.request, self.own, self.tell = request, own, tell
+        self.request, self.own, self.clock = request, own, clock
         self.weak, self.gold = texts[:, 0].copy(), texts[:, 1]
+        self.sure = (self.weak != "").astype(np.float64)  # probability of each weak completion; a column has none
         self.strong, self.supervisor = models
         supervised = self.supervisor is not None
         self.division: Division = divide(
@@ -159,15 +178,17 @@ class _Fit:
         division = self.division
         fitted, _ = self.fit("fitting the supervisor", self.supervisor, division.known, parts.method("soft"))
         unknown = np.setdiff1d(np.union1d(division.train, division.test), division.known)
-        self.weak[unknown] = fitted.write(self._prompts(unknown))[1][:, 0]
+        values, said = fitted.write(self._prompts(unknown))
+        self.weak[unknown], self.sure[unknown] = said[:, 0], values[:, 0]
 
     def fit(self, step: str, model: Model, rows: Places, method: Any) -> tuple[Any, int]:
         """Return the model fitted to rows, gold completions where they are known, and how many rows it learned."""
-        self.tell(None, step)
+        self.clock(step)
         marks = np.isin(rows, self.division.known)
         said = np.where(marks, self.gold[rows], self.weak[rows])[:, None]
         ids, split = tuple(map(str, rows)), ("transfer",) * len(rows)
-        labels = Predictions(ids, split, (said != "").astype(np.float64), gold=marks, texts=said)
+        sure = np.where(marks, 1.0, self.sure[rows])[:, None]
+        labels = Predictions(ids, split, np.where(said != "", sure, 0.0), gold=marks, texts=said)
         splits = Splits(Rows(ids, self._prompts(rows), said[:, 0], ids), split, "generation", (), {})
         spec = Fit(data=Data(task=OwnTexts()), model=model, labels=OwnLabels(), method=method, seed=self.request.seed)
         job = Job.of(spec, splits, {"labels": [labels]})
@@ -176,18 +197,28 @@ class _Fit:
     def _prompts(self, rows: Places) -> tuple[str, ...]:
         return tuple(str(self.own.inputs[i]) for i in rows)
 
+    def _labels_seen(self) -> list[Finding]:
+        """Return what the guard sees in rows without a completion, in gold ones and their prompts, and in weak ones."""
+        weak = self.weak[np.setdiff1d(self.division.train, self.division.known)]
+        gold = np.flatnonzero(self.gold != "")
+        ids, read = tuple(map(str, gold)), self.own.counts
+        counts = {"read": read["read"], "empty_targets": read["unlabelled"]}
+        rows = Rows(ids, self._prompts(gold), self.gold[gold], ids)
+        return check_targets(rows, counts, where={}) + check_texts("supervisor", weak.tolist(), where={})
+
     def facts(self, table: Table, fitted: Any, trained: int, method: Any) -> dict[str, Any]:
         """Return what is known, for `surpass.json`."""
         request, own, test, model = self.request, self.own, self.division.test, self.strong
-        found, findings = None, check_texts("supervisor", self.weak[self.division.train].tolist(), where={})
+        found, findings = None, self._labels_seen()
         if len(test):
-            self.tell(None, "writing the test rows")
+            self.clock("writing the test rows")
             said = fitted.write(self._prompts(test))[1][:, 0].tolist()
             rows = Rows(tuple(map(str, test)), self._prompts(test), self.gold[test], tuple(map(str, test)))
-            floor, student = (OwnTexts().judge(rows, texts) for texts in (self.weak[test].tolist(), said))
+            floor, student = (judge(OwnTexts(), rows, texts) for texts in (self.weak[test].tolist(), said))
             found = Predicted(np.ones(len(test)), tuple(own.groups[i] for i in test), floor, (student,))
             findings += check_texts("student", said, where={}, targets=self.gold[test].tolist())
         findings += check_lengths({"student": [fitted.facts]}, where={})
+        findings += check_truncation({"student": [fitted.facts]}, where={})
         supervised = self.supervisor is not None
         estimates = with_gold(found, target="generation", level=request.level) if found else {}
         return {
@@ -207,7 +238,8 @@ class _Fit:
                 "basis": basis(found, gold=int(np.isfinite(own.gold).sum())),
                 "rests_on": rests_on(1, found, supervised=supervised),
                 "metrics": as_json(estimates),
-                "notes": ["A completion is right when it equals the gold one, spaces at the ends aside."],
+                "notes": asked(request, self.division)
+                + notes(own, self.division, found, estimates, supervised=supervised),
             },
             "findings": [dataclasses.asdict(one) for one in findings],
             "versions": versions(),

@@ -77,7 +77,7 @@ class Request:
 
 
 @dataclasses.dataclass
-class _Clock:
+class Clock:
     """Tells what is being done, and remembers how long each step took."""
 
     tell: Tell
@@ -86,6 +86,7 @@ class _Clock:
     step: str = ""
 
     def __call__(self, step: str) -> None:
+        """Begin a step, which ends the one before; "" ends the last."""
         now = time.monotonic()
         if self.step:
             self.taken[self.step] = round(self.taken.get(self.step, 0.0) + now - self.since, 2)
@@ -103,12 +104,14 @@ def run(request: Request, tell: Tell = lambda share, text: None) -> dict[str, An
     wanted = request.wanted
     strong = parts.model(request.strong)
     weak_model = parts.model(request.supervisor, "supervisor") if request.supervisor is not None else None
+    parts.check_labeller(strong, "strong")
+    parts.check_labeller(weak_model, "supervisor")
     method = None if request.method == parts.AUTO else parts.method(request.method)
     saving.check(strong, method, request.out, overwrite=request.overwrite, preference=wanted.preference)
     check_together(request.n_gold, request.supervisor, request.combine, wanted)
     if strong.kind != "model/sklearn":
         request.runtime.torch_device()  # whether there is such a device is told before the table is read
-    clock = _Clock(tell)
+    clock = Clock(tell)
     table = open_table(request.source, strict=request.strict, encoding=request.encoding)
     clock("reading the table")
     own = read(table, wanted, tell)
@@ -140,7 +143,7 @@ def check_together(n_gold: int | None, supervisor: Any, combine: Combine, wanted
 class _Fit:
     """One run: its rows, what they are for, and the fits."""
 
-    def __init__(self, request: Request, own: Own, strong: Model, weak: Model | None, clock: _Clock) -> None:
+    def __init__(self, request: Request, own: Own, strong: Model, weak: Model | None, clock: Clock) -> None:
         self.request, self.own, self.strong, self.weak_model, self.clock = request, own, strong, weak, clock
         self.pool = Pool(own.inputs, own.classes, request.runtime, own.target)
         self.division: Division = divide(
@@ -277,14 +280,14 @@ class _Fit:
                 "basis": basis(predicted, gold=int(np.isfinite(own.gold).sum())),
                 "rests_on": rests_on(len(students), predicted, supervised=self.weak_model is not None),
                 "metrics": as_json(estimates),
-                "notes": _asked(request, division) + notes(own, division, predicted, estimates, supervised=supervised),
+                "notes": asked(request, division) + notes(own, division, predicted, estimates, supervised=supervised),
             },
             "findings": found,
             "versions": versions(),
         }
 
 
-def _asked(request: Request, division: Division) -> list[str]:
+def asked(request: Request, division: Division) -> list[str]:
     """Return that fewer gold labels fit the supervisor than was asked for, if so."""
     known = len(division.known)
     if request.n_gold is None or known >= 0.9 * request.n_gold:

@@ -16,6 +16,10 @@ from surpass.own.reading import Own, Wanted
 from surpass.stats import outcome
 from surpass.tables import Table
 
+NO_TEXTS = (
+    "No test rows, no score: give gold completions in some rows, drawn at random, and they tell how often it is right."
+)
+
 
 def basis(predicted: Predicted | None, *, gold: int = 0) -> str:
     """Return what the table of estimates is about; `gold` is how many rows have a gold label."""
@@ -41,8 +45,12 @@ def notes(
 ) -> list[str]:
     """Return sentences on what the numbers mean and what they cannot tell."""
     if predicted is None:
-        return _unknown(division)
-    found = [_gain(estimates["accuracy"], supervised=supervised)]
+        return _unknown(division) if own.target != "generation" else [NO_TEXTS]
+    texts = own.target == "generation"
+    measured = "exact_match" if texts else "accuracy"
+    found = [_gain(estimates[measured], measured, supervised=supervised)]
+    if texts:
+        found.append("A completion is right when it equals the gold one, spaces at the ends aside.")
     if predicted.ceiling:
         pgr = estimates["accuracy"]["pgr"]
         found.append(f"PGR (accuracy): {pgr}." if pgr.defined else f"The PGR is undefined: {pgr.note}.")
@@ -50,11 +58,13 @@ def notes(
             f"{int(np.isfinite(own.gold[division.train]).sum()):,} of {len(division.train):,} training rows have gold "
             "labels, which this student was not shown: a model fitted on them (the ceiling) may be the better one to use."
         )
+    elif texts:
+        found.append("No PGR: no ceiling is fitted to gold completions.")
     else:
         found.append(_no_pgr(division, predicted, estimates["accuracy"]))
-    if sure := _without_errors(estimates["accuracy"]):
+    if sure := _without_errors(estimates[measured], measured):
         found.append(sure)
-    if tied := _ties(predicted, own.classes[0]):
+    if not texts and (tied := _ties(predicted, own.classes[0])):
         found.append(tied)
     gold = int(np.isfinite(own.gold).sum())
     if gold < FEW_GOLD:
@@ -66,7 +76,7 @@ def notes(
     return found
 
 
-def _gain(scores: Mapping[str, Any], *, supervised: bool) -> str:
+def _gain(scores: Mapping[str, Any], measured: str, *, supervised: bool) -> str:
     floor = "the supervisor" if supervised else "the weak labels"
     gain = scores["gain"]
     said = {
@@ -75,11 +85,11 @@ def _gain(scores: Mapping[str, Any], *, supervised: bool) -> str:
         "tie": f"No difference between the student and {floor} can be seen",
         "undefined": f"Whether the student beats {floor} cannot be told",
     }[outcome(gain)]
-    return f"{said}: accuracy {scores['student']} against {scores['floor']}, difference {gain}."
+    return f"{said}: {measured} {scores['student']} against {scores['floor']}, difference {gain}."
 
 
-def _without_errors(scores: Mapping[str, Any]) -> str:
-    """Return how low an accuracy may be of which no test row shows an error: resampling rows without errors shows none."""
+def _without_errors(scores: Mapping[str, Any], measured: str) -> str:
+    """Return how low a share of right rows may be without an error in the test rows: resampling those shows none."""
     roles = [
         role for role in ("floor", "student", "ceiling", "gold_only") if role in scores and scores[role].value == 1
     ]
@@ -89,7 +99,7 @@ def _without_errors(scores: Mapping[str, Any]) -> str:
     low = ((1 - one.level) / 2) ** (1 / one.examples)  # Clopper & Pearson (1934), all of n right
     named = ", ".join(role.replace("_", " ") for role in roles)
     return (
-        f"Without an error among {one.examples:,} independent test rows ({named}) the interval has no width; an accuracy of "
+        f"Without an error among {one.examples:,} independent test rows ({named}) the interval has no width; {measured} "
         f"{low:.3f} is as possible."
     )
 

@@ -129,6 +129,15 @@ def check(strong: Model, chosen: Method, classes: int, *, some_gold: bool, targe
         raise IncompatibleError(f"{name} is defined for {chosen.most_classes} classes; the labels have {classes}.")
 
 
+def check_labeller(found: Model | None, role: str) -> None:
+    """Raise IncompatibleError when a model can do no more than write texts."""
+    if found is not None and found.targets == {"generation"}:
+        raise IncompatibleError(
+            f"{role}: {describe_kind(found)} writes texts and gives no labels. Add --kind generation where the labels are "
+            "texts to write, or use hf."
+        )
+
+
 def is_trained_by_gradient(strong: Model) -> bool:
     """Return whether a model can take a method's own loss."""
     return "custom_loss" in strong.can

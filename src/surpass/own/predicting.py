@@ -39,7 +39,7 @@ class Scored:
         out: the file.
         rows: rows in it.
         columns: the columns added to those of the table.
-        counts: rows of each predicted class.
+        counts: rows of each predicted class, or with a completion and without.
         bad: the first bad lines, which were left out.
         bad_count: all of them.
         escaped: cells that got an apostrophe, because a spreadsheet would have run them.
@@ -54,15 +54,14 @@ class Scored:
     escaped: int
 
 
-def added_columns(table: Columns, classes: Sequence[str]) -> Columns:
-    """Return the names of the columns of predictions: label, probability, and p_CLASS of each class.
+def added_columns(table: Columns, names: Columns) -> Columns:
+    """Return the names of the columns of answers: the given ones, such as label, probability, and p_CLASS of each class.
 
     When the table has one of these names already, all of them begin with `predicted_`.
 
     Raises:
         DataError: the table has those as well.
     """
-    names = ("label", "probability", *(f"p_{name}" for name in classes))
     if not set(names) & set(table):
         return names
     names = tuple(PREFIX + name for name in names)
@@ -73,9 +72,46 @@ def added_columns(table: Columns, classes: Sequence[str]) -> Columns:
     return names
 
 
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What is asked of each row.
+
+    Attributes:
+        give: takes the inputs of n rows; returns what each is counted as, and the new cells of each.
+        names: of the new columns.
+        counted: what rows are counted as, in the order in which it is told.
+    """
+
+    give: Callable[[list[Any]], tuple[list[str], list[tuple[Any, ...]]]]
+    names: Columns
+    counted: Columns
+
+
+def predictions(predict: Predict, classes: Columns) -> Answers:
+    """Return answers that are a class and its probabilities, from what returns probabilities in the order of the classes."""
+
+    def give(inputs: list[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+        values = predict(inputs)
+        said = [classes[i] for i in values.argmax(axis=1)]
+        numbers = np.round(np.column_stack([values.max(axis=1), values]), DIGITS).tolist()
+        return said, [(name, *of_row) for name, of_row in zip(said, numbers, strict=True)]
+
+    return Answers(give, ("label", "probability", *(f"p_{name}" for name in classes)), classes)
+
+
+def completed(write: Callable[[Sequence[str]], list[tuple[str, float]]]) -> Answers:
+    """Return answers that are a completion and its probability, from what writes them."""
+    counted = ("with a completion", "without")
+
+    def give(inputs: list[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+        said = write([str(prompt) for prompt in inputs])
+        return [counted[not text] for text, _ in said], [(text, float(f"{value:.{DIGITS}g}")) for text, value in said]
+
+    return Answers(give, ("completion", "probability"), counted)
+
+
 def score(
-    predict: Predict,
-    classes: Columns,
+    answers: Answers,
     table: Table,
     out: Path,
     *,
@@ -84,15 +120,14 @@ def score(
     raw: bool = False,
     tell: Tell = _silent,
 ) -> Scored:
-    """Write the table's rows with the student's predictions; the file is there when all of it is written.
+    """Write the table's rows with their answers; the file is there when all of it is written.
 
     Args:
-        predict: returns probabilities.
-        classes: names of the classes, in the order of its columns.
-        table: what is scored; rows with an empty text count as bad lines.
+        answers: what is asked of each row.
+        table: what is read; rows with an empty text count as bad lines.
         out: .csv, .tsv, .jsonl or .parquet.
-        texts: the column of texts, or of a preference the two columns of the candidates.
-        chunk: rows that are held and predicted at once; nothing else of the table is held.
+        texts: the column of texts or prompts, or of a preference the two columns of the candidates.
+        chunk: rows that are held and answered at once; nothing else of the table is held.
         raw: leave formula cells in CSV as they are.
         tell: is told how far it is.
 
@@ -104,66 +139,21 @@ def score(
     if Path(table.source).is_file() and out.exists() and out.samefile(table.source):
         raise DataError(f"'{out}' is the table itself. Write the predictions to another file.")
     table.need(*texts)
-    columns = added_columns(table.columns, classes)
+    columns = added_columns(table.columns, answers.names)
     counts: Counter[str] = Counter()
     done = 0
     with writing(out, (*table.columns, *columns), raw=raw) as writer:
         for rows in _chunks(_filled(table, texts), chunk):
             inputs = [tuple(row[name] for name in texts) if len(texts) > 1 else row[texts[0]] for row in rows]
-            values = predict(inputs)
-            best = values.argmax(axis=1)
-            counts.update(classes[i] for i in best)
-            numbers = np.round(np.column_stack([values.max(axis=1), values]), DIGITS).tolist()
-            cells = ((classes[i], *of_row) for i, of_row in zip(best, numbers, strict=True))
+            said, cells = answers.give(inputs)
+            counts.update(said)
             writer.write([row | dict(zip(columns, new, strict=True)) for row, new in zip(rows, cells, strict=True)])
             done += len(rows)
             tell(table.progress(), f"{done:,} rows")
         if not done:
             raise DataError(f"'{table.source}' has no text in column {', '.join(map(repr, texts))}: {table.told()}.")
-    told = {name: counts[name] for name in classes}
+    told = {name: counts[name] for name in answers.counted}
     return Scored(out, done, columns, told, tuple(table.bad), table.bad_count, writer.escaped)
-
-
-def answered(
-    answer: Callable[[Sequence[str]], list[tuple[str, float]]],
-    table: Table,
-    out: Path,
-    *,
-    prompts: str,
-    chunk: int = 1000,
-    raw: bool = False,
-    tell: Tell = _silent,
-) -> Scored:
-    """Write the table's rows with a completion of each prompt and its probability; see `score`.
-
-    Args:
-        answer: returns completions and probabilities.
-        table: what is read; rows with an empty prompt count as bad lines.
-        out: .csv, .tsv, .jsonl or .parquet.
-        prompts: the column of prompts.
-        chunk: rows that are held and answered at once.
-        raw: leave formula cells in CSV as they are.
-        tell: is told how far it is.
-    """
-    table.need(prompts)
-    names = ("completion", "probability")
-    columns = names if not set(names) & set(table.columns) else tuple(PREFIX + name for name in names)
-    if clash := sorted(set(columns) & set(table.columns)):
-        raise DataError(
-            f"the table has columns {', '.join(map(repr, clash))} already. Rename them, so that none is lost."
-        )
-    done = empty = 0
-    with writing(out, (*table.columns, *columns), raw=raw) as writer:
-        for rows in _chunks(_filled(table, (prompts,)), chunk):
-            said = answer([str(row[prompts]) for row in rows])
-            cells = [(text, round(value, DIGITS)) for text, value in said]
-            writer.write([row | dict(zip(columns, new, strict=True)) for row, new in zip(rows, cells, strict=True)])
-            done, empty = done + len(rows), empty + sum(not text for text, _ in said)
-            tell(table.progress(), f"{done:,} rows")
-        if not done:
-            raise DataError(f"'{table.source}' has no text in column '{prompts}': {table.told()}.")
-    counts = {"with a completion": done - empty, "without": empty}
-    return Scored(out, done, columns, counts, tuple(table.bad), table.bad_count, writer.escaped)
 
 
 def predict_table(
@@ -183,15 +173,18 @@ def predict_table(
     if facts["target"] == "generation":
         from surpass.own import completions
 
-        answer = completions.answers(folder, facts)
-        return answered(answer, table, out, prompts=(*texts, facts["text_column"])[0], chunk=chunk, raw=raw, tell=tell)
+        if len(texts) > 1:
+            raise DataError(f"model folder '{folder}' needs one column of prompts: --text.")
+        answers, texts = completed(completions.answers(folder, facts)), texts or (facts["text_column"],)
+        return score(answers, table, out, texts=texts, chunk=chunk, raw=raw, tell=tell)
     bundle = load(folder)
     fitted = tuple(bundle.facts["candidates"]) if bundle.scores else (bundle.text_column,)
     if texts and len(texts) != len(fitted):
         wanted = "two columns of candidates: --first and --second" if bundle.scores else "one column of texts: --text"
         raise DataError(f"model folder '{folder}' needs {wanted}.")
     predict: Predict = (lambda pairs: bundle.prefer(*zip(*pairs, strict=True))) if bundle.scores else bundle.predict
-    return score(predict, bundle.classes, table, out, texts=texts or fitted, chunk=chunk, raw=raw, tell=tell)
+    answers = predictions(predict, bundle.classes)
+    return score(answers, table, out, texts=texts or fitted, chunk=chunk, raw=raw, tell=tell)
 
 
 def _filled(table: Table, texts: Sequence[str]) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from surpass.artifacts import Values, candidates
+from surpass.disk import as_new
 from surpass.errors import DataError, IncompatibleError, StageError
 from surpass.methods.base import Method
 from surpass.models.base import Model
@@ -74,6 +75,7 @@ def replacing(out: Path) -> Iterator[Path]:
     try:
         made.chmod(0o755)
         yield made
+        as_new(made)
         old = made.with_name(made.name + ".old")
         if out.exists():
             out.rename(old)

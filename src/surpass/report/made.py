@@ -14,8 +14,8 @@ INTRO = "Texts and models that stages of this study made. Perplexity is that of 
 
 def section(results: Results) -> Section | None:
     """Return what is known of corpora and pretrained models; None where there are none."""
-    models = [stage for stage in results.stages if "perplexity" in stage.facts]
-    texts = [stage for stage in results.stages if stage.facts and "perplexity" not in stage.facts]
+    models = [stage for stage in results.stages if stage.facts and stage.kind == "pretrain"]
+    texts = [stage for stage in results.stages if stage.facts and stage.kind == "corpus"]
     tables = [*([_models(models)] if models else []), *([_texts(texts)] if texts else [])]
     return Section("made", "Texts and models made here", (Text(INTRO), *tables)) if tables else None
 

@@ -44,6 +44,16 @@ def spell(cell: Any) -> str:
     return "" if text.lower() == "nan" else text
 
 
+def verbatim(cell: Any) -> str:
+    """Return a cell as a text to learn, as it stands; empty for a missing one and for nothing but space.
+
+    >>> verbatim(" Nf6"), verbatim("3.0"), verbatim(None)
+    (' Nf6', '3.0', '')
+    """
+    missing = cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip()
+    return "" if missing else str(cell)
+
+
 def _same(name: str) -> str:
     """Return what spellings of one class share."""
     return name.lower() if name.lower() in ("true", "false") else name

@@ -1,12 +1,26 @@
-"""How texts are judged against their targets where a task has no check of its own."""
+"""How texts are judged: by their task's check or their target, by likeness to it, and whether they are answers at all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surpass.artifacts import Values
+from surpass.artifacts import Rows, Values
+
+if TYPE_CHECKING:
+    from surpass.tasks.base import Task
+
+
+def judge(task: Task, rows: Rows, texts: Sequence[str]) -> Values:
+    """Return the scores of a text for each row of a generation task, (n, 3) in [0, 1].
+
+    The columns are the metrics `exact_match` (`Task.right`), `edit_similarity` to the target, and `accepted`
+    (`Task.accepts`).
+    """
+    close = similarity(texts, rows.labels.tolist())
+    return np.column_stack([task.right(rows, texts), close, task.accepts(rows.inputs, texts)])
 
 
 def same(texts: Sequence[str], wanted: Sequence[str]) -> Values:

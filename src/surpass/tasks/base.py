@@ -282,16 +282,6 @@ class Task(Spec):
         """Return which texts could be an answer at all, (n,), by the inputs alone; by default those that are not empty."""
         return np.array([bool(text.strip()) for text in texts], dtype=bool)
 
-    def judge(self, rows: Rows, texts: Sequence[str]) -> Values:
-        """Return the scores of a text for each row of a generation task, (n, 3) in [0, 1].
-
-        The columns are the metrics `exact_match` (`right`), `edit_similarity` to the target, and `accepted` (`accepts`).
-        """
-        from surpass.tasks import _judging
-
-        close = _judging.similarity(texts, rows.labels.tolist())
-        return np.column_stack([self.right(rows, texts), close, self.accepts(rows.inputs, texts)])
-
     def drawing(self, prompt: str, texts: Mapping[str, str]) -> str:
         """Return an SVG document that shows a row of a generation task; empty: the report shows the texts alone.
 

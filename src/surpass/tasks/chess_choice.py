@@ -6,8 +6,8 @@ import dataclasses
 from random import Random
 from typing import ClassVar
 
-from surpass.corpora.base import Corpus
-from surpass.corpora.chess_puzzles import ChessPuzzles as Mined
+from surpass.corpora.base import Corpus, without
+from surpass.registry import CORPORA
 from surpass.tasks.base import Example, Row, Task
 
 
@@ -41,11 +41,17 @@ class ChessChoice(Task):
         {"id": "1/2/4", "text": "1. d4 1... d5 2.", "group": "1/2", "answer": "c4"},
     )
 
-    puzzles: Corpus = Mined()
+    puzzles: Corpus = CORPORA.get("chess-puzzles")()
 
     def sources(self) -> tuple[Corpus, ...]:
         """Return the corpus of puzzles."""
         return (self.puzzles,)
+
+    def problem(self) -> str | None:
+        """Return what is lacking, or that the corpus does not tell a second best move."""
+        if found := without(self.puzzles, "answer", "second"):
+            return f"{found} Give a corpus of mined puzzles, such as chess-puzzles."
+        return super().problem()
 
     def example(self, row: Row, rng: Random) -> Example | None:
         """Return the game with both moves and a number, and whether it is the best move's; None where no rival is known."""

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Inputs, Rows, Values
-from surpass.corpora.base import Corpus
-from surpass.corpora.chess_puzzles import ChessPuzzles as Mined
+from surpass.corpora.base import Corpus, without
 from surpass.documents import Documents
 from surpass.draws import place
+from surpass.errors import DataError
+from surpass.registry import CORPORA
 from surpass.spec import option
 from surpass.tasks.base import Example, Row, Task
 
 TRAIN_SHARE = 0.7
+PUZZLES = "Give a corpus of puzzles, such as chess-puzzles or lichess-puzzles."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,7 @@ class ChessPuzzles(Task):
         },
     )
 
-    puzzles: Corpus = Mined()
+    puzzles: Corpus = CORPORA.get("chess-puzzles")()
     form: Literal["moves", "position"] = "moves"
     hardest: int = option(0, low=0)
     hard: int = option(0, low=0)
@@ -83,8 +85,23 @@ class ChessPuzzles(Task):
         """Return the corpora of puzzles and of mates."""
         return (self.puzzles, self.mates) if self.mates else (self.puzzles,)
 
+    def problem(self) -> str | None:
+        """Return what is lacking, or that a corpus is none of puzzles."""
+        for corpus, needed in zip(self.sources(), self._needed(), strict=False):
+            if found := without(corpus, *needed):
+                return f"{found} {PUZZLES}"
+        return super().problem()
+
+    def _needed(self) -> tuple[tuple[str, ...], ...]:
+        """Return the columns that are read of the puzzles, and of the mates."""
+        found = ("answer", *(["position"] if self.form == "position" else ()))
+        return ((*found, "difficulty") if self.hardest or self.hard else found), found
+
     def rows_from(self, corpora: Sequence[Documents]) -> Iterator[Row]:
-        """Yield a row for each puzzle, and for each mate one that says so."""
+        """Yield a row for each puzzle, and for each mate one that says so; DataError where a corpus is none of puzzles."""
+        for spec, needed, held in zip(self.sources(), self._needed(), corpora, strict=False):
+            if lacking := [name for name in needed if name not in held.columns]:
+                raise DataError(f"corpus '{spec.label()}' has no column {', '.join(map(repr, lacking))}. {PUZZLES}")
         yield from corpora[0].rows()
         for mates in corpora[1:]:
             yield from ({**row, "shift": "mates"} for row in mates.rows())
@@ -121,9 +138,14 @@ class ChessPuzzles(Task):
             return f"shift:{shift}"
         if not (self.hardest or self.hard):
             return ""
+        if (difficulty := row.get("difficulty")) is None:
+            raise DataError(
+                f"task 'chess-puzzles': hardest={self.hardest} and hard={self.hard} cut by difficulty, but puzzle "
+                f"'{row['id']}' has no difficulty. Leave out `hardest` and `hard`, or take puzzles that have one."
+            )
         if place(row["group"], "chess-puzzles/cut") < TRAIN_SHARE:
-            return "train" if row["difficulty"] <= (self.hardest or row["difficulty"]) else None
-        return "shift:hard" if 0 < self.hard <= row["difficulty"] else "test"
+            return "train" if difficulty <= (self.hardest or difficulty) else None
+        return "shift:hard" if 0 < self.hard <= difficulty else "test"
 
 
 def _first(text: str) -> str:

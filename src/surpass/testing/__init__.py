@@ -110,7 +110,8 @@ def _check_text(name: str, task: Task, example: Example) -> None:
     label = example.label
     hold(isinstance(label, str) and bool(label.strip()), f"{name}: label {label!r} is no text; leave empty ones out")
     rows = Rows(("row",), (example.input,), written([label]), ("row",))
-    found = task.judge(rows, [label])
-    hold(found.shape == (1, 3), f"{name}: `judge` gives scores of shape {found.shape} for one text; (1, 3) is needed")
-    hold(bool(found[0, 0] == 1), f"{name}: `right` says {found[0, 0]:g} of the target itself, {label!r}; 1 is needed")
-    hold(bool(found[0, 2] == 1), f"{name}: `accepts` refuses the target itself, {label!r}")
+    right = task.right(rows, [label])
+    hold(right.shape == (1,), f"{name}: `right` gives scores of shape {right.shape} for one text; (1,) is needed")
+    accepted = task.accepts(rows.inputs, [label])
+    hold(bool(right[0] == 1), f"{name}: `right` says {right[0]:g} of the target itself, {label!r}; 1 is needed")
+    hold(bool(accepted[0]), f"{name}: `accepts` refuses the target itself, {label!r}")
