@@ -77,7 +77,7 @@ def about(what: str, name: str) -> dict[str, Any]:
     if what == "presets":
         return {"name": name, "text": presets.recipe(name).read_text(encoding="utf-8").rstrip()}
     trained_here = (what, name) == ("models", "pretrain")  # a stage, which models take as their backbone
-    cls = Pretrain if trained_here else _registry(what).get(name)
+    cls: type[Any] = Pretrain if trained_here else _registry(what).get(name)
     options = defaults_of(cls)
     module = inspect.getmodule(cls)
     parts = [inspect.getdoc(module) or "", inspect.getdoc(cls) or ""]

@@ -15,7 +15,10 @@ def stage(what: str, kind: str, **facts: float) -> StageFact:
 
 
 def test_texts_and_models_are_told_apart_by_the_kind_of_their_stage():
-    made = (stage("games", "corpus", texts=9, perplexity=3.5), stage("llama", "pretrain", parameters=12, perplexity=2.5))
+    made = (
+        stage("games", "corpus", texts=9, perplexity=3.5),
+        stage("llama", "pretrain", parameters=12, perplexity=2.5),
+    )
     found = section(dataclasses.replace(sample(), stages=(*made, stage("a fit", ""))))
     assert found is not None
     _, models, texts = found.blocks
