@@ -61,7 +61,7 @@ def pairs(backbone: str, digits: str) -> tuple[Pair, ...]:
         if name in ALONE:
             continue
         method: Any = METHODS.get(name)(**({"share": 0.5} if name == "confident" else {}))
-        if method.problem():  # cleanlab is optional
+        if method.problem() or "classification" not in method.targets:  # cleanlab is optional
             continue
         if "pretrained" in method.needs:
             tuned = dataclasses.replace(tuned, backbone=digits)

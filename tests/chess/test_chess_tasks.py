@@ -95,6 +95,7 @@ def test_easy_puzzles_train_and_hard_ones_are_a_shifted_test_of_other_games():
     assert min(len(seen["test"]), len(seen["shift:hard"])) > 1
     training = set(splits.part("weak", "transfer").groups)
     assert not training & set(splits.part("test", "shift:hard").groups)
+    assert not set(splits.part("shift:hard").groups) & set(splits.part("val", "test").groups)
 
 
 def test_the_form_with_positions_tags_them():

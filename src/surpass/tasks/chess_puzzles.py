@@ -102,7 +102,9 @@ class ChessPuzzles(Task):
         for spec, needed, held in zip(self.sources(), self._needed(), corpora, strict=False):
             if lacking := [name for name in needed if name not in held.columns]:
                 raise DataError(f"corpus '{spec.label()}' has no column {', '.join(map(repr, lacking))}. {PUZZLES}")
-        yield from corpora[0].rows()
+        puzzles = corpora[0].rows()
+        hard = {row["group"] for row in puzzles if self.hard and (row.get("difficulty") or 0) >= self.hard}
+        yield from ({**row, "beside_hard": row["group"] in hard} for row in puzzles)
         for mates in corpora[1:]:
             yield from ({**row, "shift": "mates"} for row in mates.rows())
 
@@ -145,7 +147,9 @@ class ChessPuzzles(Task):
             )
         if place(row["group"], "chess-puzzles/cut") < TRAIN_SHARE:
             return "train" if difficulty <= (self.hardest or difficulty) else None
-        return "shift:hard" if 0 < self.hard <= difficulty else "test"
+        if 0 < self.hard <= difficulty:
+            return "shift:hard"
+        return None if row.get("beside_hard") else "test"  # a game's puzzles stay in one split
 
 
 def _first(text: str) -> str:
