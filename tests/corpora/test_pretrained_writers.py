@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import pytest
+from sample_results import sample
 
 from surpass.corpora.base import Corpus
 from surpass.diagnosing import diagnose
@@ -23,7 +24,6 @@ from surpass.scoring import results
 from surpass.store import Store
 from surpass.study import Pair, Study
 from surpass.tasks.base import Example, Task
-from tests.sample_results import sample
 
 LETTERS = "abcdefgh"
 
