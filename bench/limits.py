@@ -1,6 +1,6 @@
 """How near do training and features of SmolLM2-135M come to a bare loop over batches without padding?
 
-    python bench/limits.py [--snippets 160] [--long 64] [--turns 2]
+    python bench/limits.py [--snippets 160] [--long 40] [--turns 2]
 
 Real tokens a second, padding not counted, on one thread. Training is `surpass`'s own, from rows as tokens to the last step:
 shuffled rows of mixed lengths, loss of the method, optimizer, one reading. The bare loop is forward and backward alone, of
@@ -126,7 +126,7 @@ def features(texts: tuple[str, ...], limit: int) -> float:
     return count / processor_seconds(lambda: encoder.encode(texts, RUNTIME))
 
 
-def claims(snippets: int = 160, long: int = 64, turns: int = 2) -> list[Claim]:
+def claims(snippets: int = 160, long: int = 40, turns: int = 2) -> list[Claim]:
     """Return the claims of this part."""
     found: list[Claim] = []
     counts, whole = {"snippets": snippets, "long rows": long}, bodies()

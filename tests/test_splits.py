@@ -278,3 +278,25 @@ def test_large_vectors_that_differ_in_the_middle_are_distinct_rows():
     splits = make_splits(Data(task=Pictures(), **SMALL))
     assert splits.facts["usable"] == 80
     assert splits.rows.inputs.shape == (16, 3000)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counted(Table):
+    """A table that counts how often its rows are read."""
+
+    read: ClassVar[list[str]] = []
+
+    def _rows(self) -> Iterator[Row]:
+        self.read.append("rows")
+        yield from super()._rows()
+
+
+def test_a_task_is_read_once_for_both_halves_of_several_seeds():
+    data = Data(task=Counted(table=tuple(rows_of([0, 1] * 20))), **SMALL)
+    for seed in (0, 1):
+        whole = dataclasses.replace(data, seed=seed)
+        for half in (whole.training(), whole.evaluation()):
+            make_splits(half)
+    assert Counted.read == ["rows"]
+    make_splits(dataclasses.replace(data, task=Counted(table=tuple(rows_of([1, 0] * 20)))))
+    assert Counted.read == ["rows", "rows"]  # another table is another task

@@ -13,6 +13,7 @@ from surpass.errors import DataError, SpecError, UnknownNameError
 from surpass.metrics import METRICS
 from surpass.stats import Run, agreement_estimate, compare, compare_all
 from surpass.stats.resampling import (
+    RatioRows,
     group_weights,
     linear_noise,
     noise_of,
@@ -94,7 +95,8 @@ def test_draws_equal_the_textbook_loop_over_repeated_rows():
         sets = [[metric.checked(run.labels, p) for p in (run.floor, run.student, run.ceiling)] for run in runs]
         if metric.decomposes:
             tops = [np.column_stack([metric.per_row(*pair) for pair in pairs]) for pairs in sets]
-            draws = ratio_draws(tops, [np.ones((len(t), 1)) for t in tops], index, groups=groups, resamples=20, seed=7)
+            ones = [np.ones((len(top), 1)) for top in tops]
+            draws = ratio_draws(RatioRows(tops, ones, index, groups), resamples=20, seed=7)
         else:
             _, draws = score_draws(metric, sets, index, groups=groups, resamples=20, seed=7)
         for r, s, q in itertools.product(range(20), range(2), range(3)):
@@ -108,10 +110,9 @@ def test_the_noise_of_means_is_that_of_their_draws(per_group):
     runs = noisy_runs(seeds=3, n=40, per_group=per_group)
     index, groups = numbered_groups([run.groups for run in runs])
     tops = [np.column_stack([run.floor, run.student, np.ones(40)]) for run in runs]
-    given = {"groups": groups, "resamples": 300, "seed": 2}
-    ones = [np.ones((40, 1))] * 3
-    found = linear_noise(tops, ones, index, **given)
-    slow = noise_of(ratio_draws(tops, ones, index, **given), groups=groups)
+    rows = RatioRows(tops, [np.ones((40, 1))] * 3, index, groups)
+    found = linear_noise(rows, resamples=300, seed=2)
+    slow = noise_of(ratio_draws(rows, resamples=300, seed=2), groups=groups)
     assert (found.kept, found.drawn) == (slow.kept, slow.drawn) == (300, 300)
     assert found.shared == pytest.approx(slow.shared, rel=1e-9, abs=1e-15)
     assert found.rows == pytest.approx(slow.rows, rel=1e-9, abs=1e-15)
@@ -121,11 +122,10 @@ def test_the_noise_of_means_is_that_of_their_draws(per_group):
 def test_means_of_groups_of_several_sizes_are_no_linear_noise():
     runs = noisy_runs(seeds=1, n=40, per_group=3)  # the last group has one row
     index, groups = numbered_groups([run.groups for run in runs])
-    given = {"groups": groups, "resamples": 300, "seed": 2}
-    assert linear_noise([np.ones((40, 1))], [np.ones((40, 1))], index, **given) is None
-    alone = [np.arange(40)]
+    ones = [np.ones((40, 1))]
+    assert linear_noise(RatioRows(ones, ones, index, groups), resamples=300, seed=2) is None
     holed = [np.zeros((40, 1))]  # a share that exists nowhere
-    assert linear_noise([np.ones((40, 1))], holed, alone, groups=40, resamples=300, seed=2) is None
+    assert linear_noise(RatioRows(ones, holed, [np.arange(40)], 40), resamples=300, seed=2) is None
 
 
 def test_predictions_are_checked_once():

@@ -12,7 +12,7 @@ from scipy import stats as scipy_stats
 
 from surpass.stats import Estimate
 from surpass.stats.intervals import CEILING, FLOOR, GAIN, GAP, STUDENT, Spread
-from surpass.stats.resampling import covariances, group_weights, ratio_draws
+from surpass.stats.resampling import RatioRows, covariances, group_weights, ratio_draws
 
 
 def test_half_width_by_hand():
@@ -78,11 +78,12 @@ def test_shared_covariance_is_that_of_the_rows_only():
     rows = 2 * rng.normal(size=(2000, 1))
     tops = [rows + 3 * rng.normal(size=(2000, 1)) for _ in range(6)]
     index = [np.arange(2000)] * 6
-    draws = ratio_draws(tops, [np.ones((2000, 1))] * 6, index, groups=2000, resamples=4000, seed=0)
+    ones = [np.ones((2000, 1))] * 6
+    draws = ratio_draws(RatioRows(tops, ones, index, 2000), resamples=4000, seed=0)
     assert covariances(draws, groups=2000)[0][0, 0] == pytest.approx(4 / 2000, rel=0.15)
     assert covariances(draws[:, :1], groups=2000)[0][0, 0] == pytest.approx(13 / 2000, rel=0.15)
     apart = [np.arange(2000) + 2000 * s for s in range(6)]
-    draws = ratio_draws(tops, [np.ones((2000, 1))] * 6, apart, groups=12_000, resamples=1000, seed=0)
+    draws = ratio_draws(RatioRows(tops, ones, apart, 12_000), resamples=1000, seed=0)
     assert abs(covariances(draws, groups=12_000)[0][0, 0]) < 0.2 * 13 / 2000
 
 

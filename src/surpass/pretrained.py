@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+
+from surpass.columns import read_json, write_json
 
 MODEL, FACTS = "model", "facts.json"
 
@@ -29,9 +30,9 @@ class Pretrained:
     def save(self, folder: Path) -> None:
         """Write the model into an existing folder."""
         shutil.copytree(self.folder, folder / MODEL)
-        (folder / FACTS).write_text(json.dumps(dict(self.facts), sort_keys=True), encoding="utf-8")
+        write_json(folder, FACTS, dict(self.facts))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; the weights stay in the folder until a model is made of them."""
-        return cls(folder.absolute() / MODEL, json.loads((folder / FACTS).read_text(encoding="utf-8")))
+        return cls(folder.absolute() / MODEL, read_json(folder, FACTS))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from surpass.artifacts import Values
 from surpass.stats import RESAMPLES, Estimate, Ratios, ratio_estimates
-from surpass.stats.resampling import ratio_draws
+from surpass.stats.resampling import RatioRows, ratio_draws
 from surpass.stats.runs import grouped
 
 GAINS = (0.02, 0.05)
@@ -108,7 +108,7 @@ def _equal(part: Ratios, counts: Sequence[int], over: Estimate, held: int) -> Es
     if len(counts) < 2 or not over.defined:
         return told(math.nan, math.nan, math.nan, "two points of a curve are needed")
     index, number = grouped([part.groups], [(len(part.tops),)])
-    draws = ratio_draws([part.tops], [part.bottoms], index, groups=number, resamples=RESAMPLES, seed=0)[:, 0]
+    draws = ratio_draws(RatioRows([part.tops], [part.bottoms], index, number), resamples=RESAMPLES, seed=0)[:, 0]
     floor = 0.5 / len(part.tops)  # half a row: no error among n rows is not no error
     value = float(_crossing(1 - part.tops.mean(axis=0, keepdims=True), counts, floor)[0])
     low, high = np.quantile(

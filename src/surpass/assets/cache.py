@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from surpass.assets.manifest import Asset, Member, info
+from surpass.disk import sha256 as sha256
 from surpass.errors import AssetError
 from surpass.runtime import cache_root as cache_root
 
@@ -108,12 +109,6 @@ def _problem(path: Path, member: Member) -> str:
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
     return "" if found == member.sha256 else f"has sha256 {found[:12]}..., not {member.sha256[:12]}..."
-
-
-def sha256(path: Path) -> str:
-    """Return the checksum of a file without holding it in memory."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def copy_checked(stream: BinaryIO, target: Path, member: Member) -> str:

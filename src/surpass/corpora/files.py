@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Self
 
 from surpass.corpora.base import Corpus, check_unchanged, ids_of
+from surpass.disk import sha256
 from surpass.documents import Documents
 from surpass.errors import DataError, SurpassError
 from surpass.runtime import Runtime
@@ -46,7 +47,7 @@ class Files(Corpus):
             return dataclasses.replace(self, digest=open_table(self.path).digest())
         held = hashlib.sha256()
         for path in self._files():
-            held.update(f"{self._name(path)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+            held.update(f"{self._name(path)}\0{sha256(path)}\n".encode())
         return dataclasses.replace(self, digest=held.hexdigest())
 
     def problem(self) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import ClassVar, Self
 
 from surpass.chess.needs import lacking
 from surpass.corpora.base import Corpus, check_unchanged, ids_of
+from surpass.disk import sha256
 from surpass.documents import Documents
 from surpass.errors import DataError
 from surpass.runtime import Runtime
@@ -48,8 +48,7 @@ class Pgn(Corpus):
         """Fill the checksum of the file."""
         if self.problem():
             return self
-        with Path(self.path).open("rb") as file:
-            return dataclasses.replace(self, digest=hashlib.file_digest(file, "sha256").hexdigest())
+        return dataclasses.replace(self, digest=sha256(Path(self.path)))
 
     def problem(self) -> str | None:
         """Return what is wrong with the path, or what is not installed, or None."""

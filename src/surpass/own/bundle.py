@@ -8,7 +8,6 @@ No pickle is written or read. `surpass.json` has the SHA-256 of every other file
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from surpass.artifacts import Values
+from surpass.disk import sha256
 from surpass.errors import DataError
 
 FACTS, CARD, FORMAT = "surpass.json", "README.md", 1
@@ -150,6 +150,5 @@ def digests(folder: Path) -> dict[str, str]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         if name != FACTS:
-            with path.open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            found[name] = sha256(path)
     return found

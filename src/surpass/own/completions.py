@@ -57,6 +57,8 @@ def writer(value: Any, role: str) -> Model:
     found = parts.model(value, role)
     if "generation" not in found.targets:
         raise SpecError(f"{role}={value!r} cannot write texts. Give the address of a causal language model.")
+    if found.needs_candidates:
+        raise SpecError(f"{role}={value!r} writes among candidates, but a table gives none. Leave out `among`.")
     return found
 
 
@@ -66,7 +68,7 @@ def _check_method(method: Any, request: Request) -> None:
         raise SpecError(
             f"method={request.method!r} is not for own texts. Use soft, or with --supervisor confident or weighted."
         )
-    if name_of(method).partition("(")[0] in BY_PROBABILITY and request.supervisor is None:
+    if REGISTRIES["method"].display(method.kind) in BY_PROBABILITY and request.supervisor is None:
         raise SpecError(
             f"method={request.method!r} goes by the probability of each weak completion, and a column has none. Use soft, "
             "or let a model write them: --supervisor."

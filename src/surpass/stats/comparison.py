@@ -13,6 +13,7 @@ from surpass.stats.resampling import (
     RESAMPLES,
     RESAMPLES_SLOW,
     Numbers,
+    RatioRows,
     Values,
     ratio_noise,
     score_draws,
@@ -110,7 +111,7 @@ def _of_means(
     ]
     points = np.array([np.ascontiguousarray(top.T).mean(axis=1) for top in tops])
     ones = [np.ones((len(top), 1)) for top in tops]
-    noise = ratio_noise(tops, ones, index, groups=groups, resamples=resamples, seed=seed)
+    noise = ratio_noise(RatioRows(tops, ones, index, groups), resamples=resamples, seed=seed)
     found = {}
     for i, score in enumerate(scores):
         own = slice(3 * i, 3 * i + 3)

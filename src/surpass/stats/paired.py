@@ -24,6 +24,7 @@ from surpass.stats.resampling import (
     RESAMPLES,
     RESAMPLES_SLOW,
     Numbers,
+    RatioRows,
     Values,
     ratio_noise,
     score_draws,
@@ -127,7 +128,7 @@ def _spread(
     points = _with_difference(np.array([[score.known(*one) for one in four] for four in sets]))
     tops = [_with_difference(np.column_stack([score.per_row(*one) for one in four])) for four in sets]
     ones = [np.ones((len(top), 1)) for top in tops]
-    noise = ratio_noise(tops, ones, index, groups=groups, resamples=resamples, seed=seed)
+    noise = ratio_noise(RatioRows(tops, ones, index, groups), resamples=resamples, seed=seed)
     return noisy_spread(points, noise, names, groups=groups, level=level)
 
 

@@ -78,28 +78,29 @@ def _kept_counts(groups: int, resamples: int, seed: int) -> npt.NDArray[np.uint1
     return np.asfortranarray(_counted(np.empty((resamples, groups), dtype=np.uint16), np.random.default_rng(seed)))
 
 
-def ratio_draws(
-    tops: Sequence[Values],
-    bottoms: Sequence[Values],
-    index: Sequence[Numbers],
-    *,
-    groups: int,
-    resamples: int,
-    seed: int,
-) -> Values:
-    """Return draws of sum(w x top) / sum(w x bottom), the weighted means of scores that are means over rows.
+class RatioRows(NamedTuple):
+    """Rows of which shares sum(top) / sum(bottom) are drawn, one array for each of k runs.
+
+    Attributes:
+        tops: (n, q) numerators.
+        bottoms: (n, q) denominators, or (n, 1) when all quantities share them.
+        number: (n,) the group of each row.
+        groups: G, the groups of all runs.
+    """
+
+    tops: Sequence[Values]
+    bottoms: Sequence[Values]
+    number: Sequence[Numbers]
+    groups: int
+
+
+def ratio_draws(rows: RatioRows, *, resamples: int, seed: int) -> Values:
+    """Return draws (R, k, q) of sum(w x top) / sum(w x bottom), the weighted means of scores that are means over rows.
 
     Rows are summed within groups first, so a resample costs one product with k(q + 1) columns whatever n is.
-
-    Args:
-        tops: for each run (n, q).
-        bottoms: for each run (n, q), or (n, 1) when all quantities share it.
-        index: for each run the group of each row.
-        groups: G.
-        resamples: R.
-        seed: of the draws.
     """
-    top, bottom = _sums(tops, index, groups), _sums(bottoms, index, groups)
+    groups = rows.groups
+    top, bottom = (_sums(parts, rows.number, groups) for parts in (rows.tops, rows.bottoms))
     bottom = np.broadcast_to(bottom, top.shape).reshape(groups, -1)
     top = top.reshape(groups, -1)
     alike = bool((bottom == bottom[0]).all())  # groups of one size: every resample has the same number of rows
@@ -112,7 +113,7 @@ def ratio_draws(
         with np.errstate(invalid="ignore", divide="ignore"):
             np.divide(product[:, :columns], under, out=draws[start : start + len(weights)])
         start += len(weights)
-    return draws.reshape(resamples, len(tops), -1)
+    return draws.reshape(resamples, len(rows.tops), -1)
 
 
 def _sums(parts: Sequence[Values], index: Sequence[Numbers], groups: int) -> Values:
@@ -149,33 +150,16 @@ def noise_of(draws: Values, *, groups: int) -> Noise:
     return Noise(*covariances(kept, groups=groups), len(kept), count)
 
 
-def ratio_noise(
-    tops: Sequence[Values],
-    bottoms: Sequence[Values],
-    index: Sequence[Numbers],
-    *,
-    groups: int,
-    resamples: int,
-    seed: int,
-) -> Noise:
+def ratio_noise(rows: RatioRows, *, resamples: int, seed: int) -> Noise:
     """Return the noise of the draws that `ratio_draws` returns, which are not made where that can be known without."""
-    found = linear_noise(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
-    if found:
+    if found := linear_noise(rows, resamples=resamples, seed=seed):
         return found
-    draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
-    return noise_of(draws, groups=groups)
+    return noise_of(ratio_draws(rows, resamples=resamples, seed=seed), groups=rows.groups)
 
 
-def linear_noise(
-    tops: Sequence[Values],
-    bottoms: Sequence[Values],
-    index: Sequence[Numbers],
-    *,
-    groups: int,
-    resamples: int,
-    seed: int,
-) -> Noise | None:
+def linear_noise(rows: RatioRows, *, resamples: int, seed: int) -> Noise | None:
     """Return `ratio_noise` of means over rows in groups of one size; None for others, and for very many groups."""
+    tops, bottoms, index, groups = rows
     if not 2 <= groups <= _SQUARE or groups * resamples > _KEPT:
         return None
     counts = [np.bincount(number, minlength=groups) for number in index]

@@ -13,7 +13,7 @@ from surpass.stats.intervals import Estimate, Spread
 from surpass.stats.resampling import (
     RESAMPLES,
     RESAMPLES_SLOW,
-    Numbers,
+    RatioRows,
     Values,
     linear_noise,
     own_variances,
@@ -40,15 +40,6 @@ class Ratios(NamedTuple):
     tops: Values
     bottoms: Values
     groups: Groups
-
-
-class _Columns(NamedTuple):
-    """Numerators, denominators and group numbers of each seed, and how many groups there are."""
-
-    tops: list[Values]
-    bottoms: list[Values]
-    number: list[Numbers]
-    groups: int
 
 
 class AgreementEstimate(NamedTuple):
@@ -101,13 +92,13 @@ def ratio_estimates(
     >>> ratio_estimates([part], ["share"])[0].value
     0.75
     """
-    points, (tops, bottoms, index, groups) = _points(parts, level=level, resamples=resamples)
+    points, rows = _points(parts, level=level, resamples=resamples)
     weights = np.eye(len(names)) if contrasts is None else np.asarray(contrasts, dtype=np.float64)
-    noise = linear_noise(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
+    noise = linear_noise(rows, resamples=resamples, seed=seed)
     if noise:  # all shares exist in every draw
-        return noisy_spread(points, noise, names, groups=groups, level=level).estimates(weights, bounds=bounds)
-    draws = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
-    return _each(points, draws, names, weights, groups=groups, level=level, bounds=bounds)
+        return noisy_spread(points, noise, names, groups=rows.groups, level=level).estimates(weights, bounds=bounds)
+    draws = ratio_draws(rows, resamples=resamples, seed=seed)
+    return _each(points, draws, names, weights, groups=rows.groups, level=level, bounds=bounds)
 
 
 def _each(
@@ -181,20 +172,20 @@ def combined_estimates(
     >>> combined_estimates([part], ["odds"], lambda share: share / (1 - share))[0].value
     3.0
     """
-    shares, (tops, bottoms, index, groups) = _points(parts, level=level, resamples=resamples)
-    drawn = ratio_draws(tops, bottoms, index, groups=groups, resamples=resamples, seed=seed)
+    shares, rows = _points(parts, level=level, resamples=resamples)
+    drawn = ratio_draws(rows, resamples=resamples, seed=seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         points, draws = combine(shares), combine(drawn)
-    return _each(points, draws, names, np.eye(len(names)), groups=groups, level=level, bounds=bounds)
+    return _each(points, draws, names, np.eye(len(names)), groups=rows.groups, level=level, bounds=bounds)
 
 
-def _points(parts: Sequence[Ratios], *, level: float, resamples: int) -> tuple[Values, _Columns]:
+def _points(parts: Sequence[Ratios], *, level: float, resamples: int) -> tuple[Values, RatioRows]:
     """Return the shares of each seed (k, q), and what `ratio_draws` takes to draw them."""
     check_settings(level=level, resamples=resamples)
     index, groups = grouped([part.groups for part in parts], [(len(part.tops),) for part in parts])
     with np.errstate(invalid="ignore", divide="ignore"):
         points = np.array([part.tops.sum(axis=0) / part.bottoms.sum(axis=0) for part in parts])
-    return points, _Columns([part.tops for part in parts], [part.bottoms for part in parts], index, groups)
+    return points, RatioRows([part.tops for part in parts], [part.bottoms for part in parts], index, groups)
 
 
 def _agreement_rows(run: Run) -> tuple[Values, Values]:
