@@ -83,6 +83,11 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
             found.append(
                 f"{name} cannot read task '{task.label()}', whose input is {task.input}; as it is set it reads {allowed}."
             )
+        if isinstance(part, Model) and part.needs_candidates and not task.knows_candidates:
+            found.append(
+                f"{name} writes among candidates, but task '{task.label()}' names none. Leave out `among`, or give the task "
+                "a `candidates(prompt)`."
+            )
     found += _binding_problems(study, pair, task)
     for route in routes:
         found += _route_problems(study, pair, task, route)
@@ -199,29 +204,39 @@ def _row_problems(study: Study) -> list[str]:
     """Return which splits are larger than their task or lack what labels them, trying the first seed's rows."""
     found: list[str] = []
     made: dict[Data, Splits | None] = {}
-    asked: dict[tuple[LabelSource, Data], str | None] = {}
+    asked: set[tuple[LabelSource, Data]] = set()
     for pair in study.pairs:
         for task in study.tasks_of(pair):
             if task.problem():
                 continue
             data = study.data_of(task, pair, study.first_seed)
-            for half in () if task.sources() else (data.training(), data.evaluation()):
+            found += _no_rows(data, pair)
+            if task.sources():  # its rows are made of corpora, which are built first
+                continue
+            halves = (data.training(), data.evaluation())
+            for half in halves:
                 if half not in made:
                     made[half] = _splits(half, found)
-            sources = [part for part in _parts(pair.weak) if isinstance(part, LabelSource)]
-            for source in sources if made.get(data.training()) else ():
+            training, evaluation = (made[half] for half in halves)
+            sources = [part for part in _parts(pair.weak) if isinstance(part, LabelSource)] if training else []
+            for source in sources:
                 if (source, data) not in asked:  # pairs may share a file of labels
-                    halves = (made[data.training()], made[data.evaluation()])
-                    asked[source, data] = source.lacks(Splits.joined([half for half in halves if half is not None]))
-                found += [f"task '{task.label()}': {text}" for text in [asked[source, data]] if text]
-            sizes = {name: getattr(data, name) for name in ("n_weak", "n_transfer", "n_test")}
-            needs_weak = any(isinstance(part, Model) for part in _parts(pair.weak))
-            found += [
-                f"{name}=0, but every study needs {name[2:]} rows. Set data: {{{name}: ...}}."
-                for name, n in sizes.items()
-                if n == 0 and (name != "n_weak" or needs_weak)
-            ]
+                    asked.add((source, data))
+                    text = source.lacks(Splits.joined([half for half in (training, evaluation) if half is not None]))
+                    found += [f"task '{task.label()}': {text}"] if text else []
     return found
+
+
+def _no_rows(data: Data, pair: Pair) -> list[str]:
+    """Return which splits have no rows that every study needs."""
+    needed = ["n_transfer", "n_test"]
+    if any(isinstance(part, Model) for part in _parts(pair.weak)):
+        needed.insert(0, "n_weak")
+    return [
+        f"{name}=0, but every study needs {name[2:]} rows. Set data: {{{name}: ...}}."
+        for name in needed
+        if getattr(data, name) == 0
+    ]
 
 
 def _splits(half: Data, found: list[str]) -> Splits | None:

@@ -114,6 +114,7 @@ class Job:
             kept=kept,
             instruction=task.instruction,
             class_names=self.splits.classes,
+            candidates=task.candidates if task.knows_candidates else None,
         )
 
     def fit(self, runtime: Runtime) -> Fitted:

@@ -105,6 +105,20 @@ def test_the_form_with_positions_tags_them():
     assert (position.input, position.label) == (f'[FEN "{FEN}"] 4.', " Qxf7#")
 
 
+def test_the_candidates_of_a_puzzle_are_its_legal_moves_in_either_form():
+    for row in ChessPuzzles.sample:
+        found = []
+        for form in ("moves", "position"):
+            task = ChessPuzzles(form=form)
+            example = task.example(row, Random(0))
+            found.append(task.candidates(example.input))
+            assert example.label in found[-1]
+            assert task.accepts((example.input,) * len(found[-1]), found[-1]).all()
+        assert found[0] == found[1]
+    assert ChessPuzzles().knows_candidates
+    assert not ChessChoice().knows_candidates
+
+
 def test_a_choice_points_to_the_best_move_in_half_of_the_rows_and_its_text_is_that_of_eleutherai():
     task = ChessChoice()
     rows = [dict(task.sample[0], id=str(i)) for i in range(400)]

@@ -34,6 +34,7 @@ def test_a_written_game_is_read_back(seed, length):
     assert notation.fen_of(prompt) == board.fen()
     for move in list(board.legal_moves)[:3]:
         assert notation.legal(prompt, notation.answer(board.san(move)))
+    assert set(notation.answers(prompt)) == {f" {board.san(move)}" for move in board.legal_moves}
 
 
 def test_a_position_without_a_game_has_a_prompt_too():
@@ -58,6 +59,18 @@ def test_a_position_without_a_game_has_a_prompt_too():
 )
 def test_a_text_is_legal_if_it_is_one_move_as_the_answers_are(text, legal):
     assert notation.legal(notation.prompt(SCHOLARS), text) is legal
+
+
+def test_the_answers_are_all_legal_moves_as_they_are_written():
+    found = notation.answers(notation.prompt(SCHOLARS))
+    assert list(found) == sorted(set(found))
+    assert len(found) == 43
+    assert {" Qxf7#", " Bxf7+", " Ne2", " Nf3", " Ke2", " a4"} <= {*found}
+    assert not {" Qxf7", " O-O", " Nge2"} & {*found}
+    assert notation.answers(notation.position_prompt("7k/P7/8/8/8/8/8/K7 w - - 0 1"))[-4:] == (
+        " a8=B", " a8=N", " a8=Q+", " a8=R+"
+    )  # fmt: skip
+    assert notation.answers(notation.prompt(notation.moves_of(FOOLS_MATE))) == ()
 
 
 def test_what_is_no_game_is_refused():

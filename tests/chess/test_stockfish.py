@@ -117,6 +117,22 @@ def test_what_was_finished_before_a_stop_is_not_done_again(tmp_path):
     assert list(whole) == names
 
 
+@pytest.mark.parametrize(
+    "tail",
+    [b'["b", [', b'["b", 2]', b"\0" * 40 + b"\n", b'"b"\n', b"\xff\xfe\n"],
+    ids=["half", "end", "nul", "other", "bytes"],
+)
+def test_what_a_kill_or_a_disk_left_behind_whole_work_is_cut_off_and_the_whole_is_not_written_again(tmp_path, tail):
+    work = {name: lambda engine, name=name: f"fresh {name}" for name in "abc"}
+    file = tmp_path / FILE
+    file.write_bytes(b'["a", "kept"]\n' + tail)
+    assert finished(work, Runtime(scratch=tmp_path)) == {"a": "kept", "b": "fresh b", "c": "fresh c"}
+    assert file.read_text() == '["a", "kept"]\n["b", "fresh b"]\n["c", "fresh c"]\n'
+    os.utime(file, (1, 1))
+    assert finished(work, Runtime(scratch=tmp_path))["c"] == "fresh c"
+    assert file.stat().st_mtime == 1
+
+
 def test_another_engine_than_was_planned_with_is_refused():
     with pytest.raises(StageError, match="planned with Stockfish 3, but here is Stockfish"):
         finished({"a": _answers}, Runtime(), planned="Stockfish 3")

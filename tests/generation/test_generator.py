@@ -313,8 +313,9 @@ def test_long_prompts_lose_their_start_and_targets_nothing(llama):
     lesson = script.joined(long[:1], ["a" * 12])
     assert lesson.tokens.lengths[0] == 20
     assert lesson.tokens.ids[0][lesson.starts[0] :] == [*script.ids(["a" * 12])[0], script.end]
-    with pytest.raises(DataError, match="a target of 26 tokens leaves nothing to its prompt"):
-        script.joined(long[:1], ["a" * 25])
+    told = r"2 of 3 targets leave nothing to their prompts.* the longest has 26 and begins 'ba{24}'\. Raise max_length"
+    with pytest.raises(DataError, match=told):
+        script.joined(long[:1] * 3, ["a" * 12, "a" * 20, "b" + "a" * 24])
 
 
 def study(**pair: Any) -> Study:

@@ -12,6 +12,7 @@ come: `[FEN "8/8/8/8/8/5K2/7R/5k2 w - - 0 1"] 1.`.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterable, Sequence
 
 import chess
@@ -97,6 +98,20 @@ def legal(prompted: str, text: str) -> bool:
     except ValueError:
         return False
     return bool(found) and board.san(found).rstrip("+#") == move  # the library takes other ways of writing a move too
+
+
+@functools.lru_cache(maxsize=65536)
+def answers(prompted: str) -> tuple[str, ...]:
+    """Return every legal move after a prompt as answers are written, in alphabetical order.
+
+    Raises:
+        ValueError: the prompt is none, see `fen_of`.
+
+    >>> answers('[FEN "8/8/8/8/8/5K2/7R/5k2 b - - 0 31"] 31...')
+    (' Ke1', ' Kg1')
+    """
+    board = chess.Board(fen_of(prompted))
+    return tuple(sorted(sys.intern(answer(board.san(move))) for move in board.legal_moves))
 
 
 def san(move: str, fen: str) -> str:

@@ -54,12 +54,26 @@ def finished(
 
 
 def _kept(file: Path) -> dict[str, Json]:
-    """Return what an earlier run finished; a last line that it was stopped at is cut off."""
+    """Return what an earlier run finished; from a line on that it was stopped at, or that a disk damaged, it is cut off.
+
+    What is whole is never written again: a kill here may not cost what an earlier one left.
+    """
     if not file.is_file():
         return {}
-    whole, end, _ = file.read_text(encoding="utf-8").rpartition("\n")
-    file.write_text(whole + end, encoding="utf-8")
-    return dict(json.loads(line) for line in whole.splitlines())
+    found: dict[str, Json] = {}
+    held, end = file.read_bytes(), 0
+    for line in held.splitlines(keepends=True):
+        try:
+            name, result = json.loads(line)
+        except (TypeError, ValueError):  # also where it is no pair, or no UTF-8
+            break
+        if not line.endswith(b"\n"):
+            break
+        found[name] = result
+        end += len(line)
+    if end < len(held):
+        os.truncate(file, end)
+    return found
 
 
 def _done(work: Mapping[str, Work], runtime: Runtime, planned: str, timeout: float) -> Iterator[tuple[str, Json]]:

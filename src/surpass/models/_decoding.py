@@ -3,7 +3,7 @@
 A row is read at the positions that it would have alone and sees no padding, so it gets the tokens that it would get alone;
 rows that have ended leave the batch. Whether that holds is tried on two prompts of unlike length: where an architecture
 answers otherwise (it sees its padding), rows are written one by one. One that hands out no keys and values, as Mamba, reads
-all of a row again for each token.
+all of a row again for each token. Where a prompt has candidates (`_candidates`), only tokens of theirs can be chosen.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from surpass.models import _backbone
+from surpass.models._candidates import Choices, Walk
 from surpass.models._script import Script
 from surpass.runtime import Runtime
 
@@ -70,21 +71,32 @@ class Found:
         return cls(array[:, None, 1:].astype(np.int64), array[:, :1])
 
 
-def write(author: Author, script: Script, prompts: Sequence[Sequence[int]], way: Way, runtime: Runtime) -> Found:
-    """Return what the model writes after each prompt, at most `script.room` tokens.
+def write(
+    author: Author,
+    script: Script,
+    prompts: Sequence[Sequence[int]],
+    way: Way,
+    runtime: Runtime,
+    choices: Sequence[Choices] | None = None,
+) -> Found:
+    """Return what the model writes after each prompt, at most `script.room` tokens, or one of its choices if those are given.
 
     The logarithms are of the probability of the text and its end, or of the text alone where it did not end, under the
-    model as it is, whatever the temperature.
+    model as it is, whatever the temperature and the choices.
     """
-    unique = {tuple(prompt): i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-    rows = list(unique)
+    given: Sequence[Choices | None] = choices or [None] * len(prompts)
+    asked = list(zip(map(tuple, prompts), given, strict=True))
+    unique = {each: i for i, each in enumerate(dict.fromkeys(asked))}
+    rows, among = [prompt for prompt, _ in unique], [each for _, each in unique if each is not None]
     tokens = np.full((len(rows), way.copies, script.room), -1, dtype=np.int64)
     logs = np.zeros((len(rows), way.copies))
     with torch.no_grad(), author.whole(), _backbone.casts_kept(), _backbone.autocast(author.backbone):
         together = len(rows) * way.copies > 1 and _alike(author, runtime)
         for part in _batches(rows, script.room, way.copies, runtime.tokens_per_batch if together else 0):
-            _write(author, script, [rows[i] for i in part], way, part, (tokens, logs))
-    places = np.array([unique[tuple(prompt)] for prompt in prompts], dtype=np.int64)
+            walk = Walk([among[i] for i in part], way.copies, script.end) if among else None
+            found = _write(author, script, [rows[i] for i in part], way, walk)
+            tokens[part], logs[part] = found.tokens, found.logs
+    places = np.array([unique[each] for each in asked], dtype=np.int64)
     return Found(tokens[places], logs[places])
 
 
@@ -98,15 +110,8 @@ def _batches(rows: Sequence[tuple[int, ...]], room: int, copies: int, budget: in
         start += size
 
 
-def _write(
-    author: Author,
-    script: Script,
-    rows: Sequence[Sequence[int]],
-    way: Way,
-    places: Sequence[int],
-    into: tuple[NDArray[np.int64], NDArray[np.float64]],
-) -> None:
-    """Write one batch of prompts into `into`, at `places`."""
+def _write(author: Author, script: Script, rows: Sequence[Sequence[int]], way: Way, walk: Walk | None) -> Found:
+    """Return what is written for one batch of prompts."""
     stream = Stream(author, rows, way.copies)
     noise = None
     if way.samples:
@@ -117,8 +122,8 @@ def _write(
     held = torch.arange(len(tokens), device=stream.device)  # the texts that the stream holds
     ended = torch.zeros(len(tokens), dtype=torch.bool, device=stream.device)
     for step in range(script.room):
-        logits = stream.logits
-        chosen = logits.argmax(dim=-1) if noise is None else _drawn(logits, noise[held, step], way)
+        logits, uniform = stream.logits, None if noise is None else noise[held, step]
+        chosen = _chosen(logits, uniform, way) if walk is None else _among(logits, uniform, way, walk)
         scores = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(dim=-1)
         tokens[held[~ended], step] = chosen[~ended]
         logs[held[~ended]] += scores[~ended].double()
@@ -130,9 +135,25 @@ def _write(
             kept = (~ended).nonzero()[:, 0]
             stream.keep(kept)
             held, chosen, ended = held[kept], chosen[kept], ended[kept]
+            if walk is not None:
+                walk.keep(kept)
         stream.read(chosen[:, None])
-    into[0][list(places)] = tokens.view(len(rows), way.copies, -1).cpu().numpy()
-    into[1][list(places)] = logs.view(len(rows), way.copies).cpu().numpy()
+    shape = (len(rows), way.copies)
+    return Found(tokens.view(*shape, -1).cpu().numpy(), logs.view(shape).cpu().numpy())
+
+
+def _chosen(logits: Tensor, uniform: Tensor | None, way: Way) -> Tensor:
+    """Return the token of each row, (b,): the most probable, or the one drawn by uniform numbers (b,)."""
+    return logits.argmax(dim=-1) if uniform is None else _drawn(logits, uniform, way)
+
+
+def _among(logits: Tensor, uniform: Tensor | None, way: Way, walk: Walk) -> Tensor:
+    """Return the token of each row, (b,), among those by which a candidate of its prompt goes on."""
+    ids, beyond = walk.tokens(logits.device)
+    places = _chosen(logits.gather(1, ids).masked_fill(beyond, -torch.inf), uniform, way)
+    chosen = ids.gather(1, places[:, None])[:, 0]
+    walk.go(chosen)
+    return chosen
 
 
 def _drawn(logits: Tensor, noise: Tensor, way: Way) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from surpass.errors import DataError
 from surpass.models import _backbone, _decoding, _export, _lower, _trainer
 from surpass.models._backbone import Backbone, Tokens
 from surpass.models._callbacks import Reader
+from surpass.models._candidates import Candidates
 from surpass.models._classifier import Classifier, Shape
 from surpass.models._language import OutputMap
 from surpass.models._lower import Rows
@@ -202,7 +204,15 @@ class Taught:
     facts: Facts
 
 
-def tune(author: Author, script: Script, work: Work, plan: _trainer.Plan, runtime: Runtime) -> Taught:
+def tune(
+    author: Author,
+    script: Script,
+    work: Work,
+    plan: _trainer.Plan,
+    runtime: Runtime,
+    *,
+    candidates: Candidates | None = None,
+) -> Taught:
     """Train the model in place on the work's texts, reading the watched rows greedily at several points."""
     rows, texts, weight = exploded(work.targets)
     lesson = script.joined([str(work.inputs[i]) for i in rows], texts)
@@ -211,11 +221,14 @@ def tune(author: Author, script: Script, work: Work, plan: _trainer.Plan, runtim
     total = _trainer.steps(ready, plan)
     starts, shares = torch.tensor(lesson.starts, device=device), torch.tensor(weight, device=device).float()
     loss = TargetLoss(author.output, starts, shares, total)
-    prompts, _ = script.fitting([str(text) for text in work.watch])
+    watch = [str(text) for text in work.watch]
+    prompts, _ = script.fitting(watch)
+    choices = candidates.choices(watch) if candidates else None
     at = readings(total, plan.points)
     greedy = _decoding.Way()
     watched = Tokens(tuple(prompts), None, 0.0)
-    reader = Reader(at, watched, lambda: _decoding.write(author, script, prompts, greedy, runtime).array(), None)
+    read = functools.partial(_decoding.write, author, script, prompts, greedy, runtime, choices)
+    reader = Reader(at, watched, lambda: read().array(), None)
     losses = _trainer.run(TargetTrainer, author, ready, loss, plan=plan, runtime=runtime, callbacks=[reader])
     facts = {
         "train_loss": _trainer.tenth(losses[::-1]),

@@ -17,6 +17,8 @@ from surpass.errors import DataError, SpecError
 from surpass.models import _backbone
 from surpass.models._backbone import Backbone, Tokens
 
+QUOTED = 60  # characters of a text in an error, by which a person finds it
+
 
 @dataclasses.dataclass(frozen=True)
 class Script:
@@ -83,22 +85,32 @@ class Script:
         """Return prompts with their targets, each as one row of tokens.
 
         Raises:
-            DataError: a target leaves no token to its prompt.
+            DataError: targets leave no token to their prompts; it counts them and quotes the longest.
         """
         rows, starts, cut, long = list[list[int]](), list[int](), 0, 0
-        for prompt, ids in zip(self.prompts(texts), self.ids(targets), strict=True):
+        said = self.ids(targets)
+        self._check_room(targets, said)
+        for prompt, ids in zip(self.prompts(texts), said, strict=True):
             target = [*ids, self.end]
-            if len(target) + len(self.start) >= self.limit:
-                raise DataError(
-                    f"model 'generator': a target of {len(target)} tokens leaves nothing to its prompt, since both have "
-                    f"{self.limit} tokens. Raise max_length where the model can take more, or leave such rows out."
-                )
             read = self.cut(prompt, max(self.room, len(target)))
             cut, long = cut + (len(read) < len(prompt)), long + (len(target) > self.room)
             rows.append([*read, *target])
             starts.append(len(read))
         n = max(1, len(rows))
         return Lesson(Tokens(tuple(rows), None, cut / n), np.array(starts, dtype=np.int64), long / n)
+
+    def _check_room(self, targets: Sequence[str], said: Sequence[Sequence[int]]) -> None:
+        """Raise DataError for targets so long, with their ends, that a prompt would have no token."""
+        whole = np.array([len(ids) + 1 for ids in said], dtype=np.int64)
+        over = np.flatnonzero(whole + len(self.start) >= self.limit)
+        if not len(over):
+            return
+        longest = int(over[whole[over].argmax()])
+        raise DataError(
+            f"model 'generator': {len(over)} of {len(whole)} targets leave nothing to their prompts, since both have "
+            f"{self.limit} tokens; the longest has {whole[longest]} and begins {targets[longest][:QUOTED]!r}. Raise "
+            "max_length where the model can take more, or leave such rows out."
+        )
 
     def text(self, ids: Sequence[int]) -> str:
         """Return what tokens say, up to the end token; a space before it stays, since its tokens are learned with it."""

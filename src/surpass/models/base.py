@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
 
@@ -172,6 +172,7 @@ class Work:
         kept: (n,) positions of the rows to train on within `reference`.
         instruction: what a row is and what its classes mean, in words, for models that are prompted.
         class_names: of the classes, in order; empty for regression.
+        candidates: the texts that could answer a prompt, `Task.candidates`; None where the task names none.
     """
 
     inputs: Inputs
@@ -185,6 +186,7 @@ class Work:
     kept: NDArray[np.int64] | None = None
     instruction: str = ""
     class_names: tuple[str, ...] = ()
+    candidates: Callable[[str], Sequence[str]] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -212,6 +214,11 @@ class Model(Spec):
         "features": frozen features of its backbone; "pretrained": `pretrained` is not None.
         """
         return frozenset()
+
+    @property
+    def needs_candidates(self) -> bool:
+        """Whether, as it is set, it writes one of the texts that `Task.candidates` gives for a prompt."""
+        return False
 
     def encoder(self) -> Encoder | None:
         """Return the frozen features that belong to this model: its inputs when `reads_features`, else for methods."""

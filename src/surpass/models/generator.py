@@ -8,7 +8,9 @@ whatever its probability; methods read the probability as confidence. This is fi
 
 Prompts that do not fit lose tokens at their start, targets never. Texts are written in batches, greedily unless samples are
 asked for, token for token as one prompt alone would be answered in fp32; in bf16 a product rounds by the shape of its batch,
-and where two tokens are nearly equally probable the batch may decide.
+and where two tokens are nearly equally probable the batch may decide. Any text can be written, or one of the candidates that
+the task gives for a prompt: each token is then chosen among those by which a candidate goes on. What is probable token by
+token need not end in the most probable candidate, and probabilities stay those of the model as it is.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ class Generator(Model):
         samples: texts drawn for each row, of which equal ones count as one; 0: one text, each token the most probable.
         temperature: logits are divided by it before a sample is drawn.
         top_p: samples are drawn among the most probable tokens whose probabilities reach this sum.
+        among: "any" text can be written, or one of the "candidates" that the task gives for each prompt, such as the legal
+            moves; of these are temperature and top_p then.
         precision: of frozen weights and matrix products; what trains is kept in fp32. "auto" is settled by `resolve`.
         points: readings of the watched rows, evenly spaced, the end included; all but the end are greedy.
         digest: identity of the backbone's files, filled by `resolve`.
@@ -79,6 +83,7 @@ class Generator(Model):
     samples: int = option(0, low=0)
     temperature: float = option(1.0, above=0.0)
     top_p: float = option(1.0, above=0.0, high=1.0)
+    among: Literal["any", "candidates"] = "any"
     precision: Precision = "auto"
     points: int = option(5, low=1)
     digest: str = ""
@@ -102,15 +107,18 @@ class Generator(Model):
         """What it writes before any training."""
         return frozenset({"pretrained"})
 
+    @property
+    def needs_candidates(self) -> bool:
+        """Whether it writes candidates alone."""
+        return self.among == "candidates"
+
     def pretrained(self) -> Generator:
         """Return the same model without training."""
         return dataclasses.replace(self, epochs=0)
 
     def encoder(self) -> TextEncoder:
         """Return the features of the middle layer of the same backbone."""
-        return TextEncoder(
-            backbone=self.backbone, max_length=self.max_length, precision=self.precision, digest=self.digest
-        )
+        return TextEncoder.of(self)
 
     def resolve(self) -> Generator:
         """Fill the digest of the backbone and the precision that this machine runs faster."""
@@ -135,27 +143,34 @@ class Generator(Model):
         """Return the finetuned model; see `Model.fit`.
 
         Raises:
-            DataError: there are no rows, their targets are no texts, or one leaves nothing to its prompt.
-            SpecError: the backbone is no causal language model, or has no end token.
+            DataError: there are no rows, their targets are no texts, or one leaves nothing to its prompt; a watched row
+                has no candidates, or one that cannot be written.
+            SpecError: the backbone is no causal language model, or has no end token; no candidates are known.
         """
         from surpass.models import _backbone, _decoding, _generation, _trainer
+        from surpass.models._candidates import Candidates
         from surpass.models._script import Script
 
         if len(work.inputs) == 0:
             raise DataError(
                 "model 'generator' was given no rows to train on. Raise n_transfer, or let the method keep rows."
             )
+        if self.needs_candidates and work.candidates is None:
+            raise SpecError(f"model 'generator': among={self.among!r}, but the task names no candidates. Leave it out.")
         backbone = _backbone.load(str(self.backbone), self.digest, self.precision, runtime)
         script = Script.of(backbone, max_length=self.max_length, max_new_tokens=self.max_new_tokens)
         way = _decoding.Way(self.samples, self.temperature, self.top_p, work.seed)
         build = _generation.Author if self.epochs else _generation.Author.frozen
         shape = _tuning.shape(self, columns=1, pool="last")
         author = _trainer.seeded(lambda: build(backbone, shape, runtime), work.seed)
-        found = Finetuned(author=author, script=script, way=way, runtime=runtime)
+        among = Candidates(script, work.candidates) if self.needs_candidates and work.candidates else None
+        found = Finetuned(author=author, script=script, way=way, runtime=runtime, candidates=among)
         if self.epochs:
             plan = _tuning.plan(self, work.seed, dropout=0.0, ema=None, l2_sp=0.0)
-            taught = _generation.tune(author, script, work, plan, runtime)
+            taught = _generation.tune(author, script, work, plan, runtime, candidates=among)
             found.take(taught, [str(text) for text in work.watch])
+        else:  # a training counts the prompts that it cuts
+            found.facts = {"truncated": script.fitting([str(text) for text in work.inputs])[1]}
         trained = sum(p.numel() for p in author.parameters() if p.requires_grad) if self.epochs else 0
         found.facts = {
             **found.facts,
@@ -173,6 +188,7 @@ class Finetuned:
     script: Any
     way: Any
     runtime: Runtime
+    candidates: Any = None
     steps: tuple[int, ...] = (0,)
     watched: Values = dataclasses.field(default_factory=lambda: np.zeros((1, 0, 1)))
     watched_texts: Written = dataclasses.field(default_factory=lambda: np.zeros((1, 0), dtype=object))
@@ -199,7 +215,9 @@ class Finetuned:
 
         prompts = [str(text) for text in inputs]
         fresh = [text for text in dict.fromkeys(prompts) if text not in self.known]
-        found = _decoding.write(self.author, self.script, self.script.fitting(fresh)[0], self.way, self.runtime)
+        choices = self.candidates.choices(fresh) if self.candidates else None
+        asked, _ = self.script.fitting(fresh)
+        found = _decoding.write(self.author, self.script, asked, self.way, self.runtime, choices)
         self._count(found)
         rows = self.known | dict(zip(fresh, zip(*self._texts(found), strict=True), strict=True))
         values, texts = np.zeros((len(prompts), self.way.copies)), np.full((len(prompts), self.way.copies), "", object)

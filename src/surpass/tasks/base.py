@@ -278,9 +278,27 @@ class Task(Spec):
 
         return _judging.same(texts, rows.labels.tolist())
 
+    def candidates(self, prompt: str) -> Sequence[str]:
+        """Return every text that could answer a prompt of a generation task, as targets are written; none by default.
+
+        Their order must not depend on the run. `generator` with among: candidates writes one of them.
+        """
+        return ()
+
+    @property
+    def knows_candidates(self) -> bool:
+        """Whether the task overrides `candidates`."""
+        return type(self).candidates is not Task.candidates
+
     def accepts(self, inputs: Inputs, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """Return which texts could be an answer at all, (n,), by the inputs alone; by default those that are not empty."""
-        return np.array([bool(text.strip()) for text in texts], dtype=bool)
+        """Return which texts could be an answer at all, (n,), by the inputs alone: the candidates, where the task knows them.
+
+        Otherwise those that are not empty. Spaces at the ends do not count.
+        """
+        if not self.knows_candidates:
+            return np.array([bool(text.strip()) for text in texts], dtype=bool)
+        known = ({each.strip() for each in self.candidates(str(prompt))} for prompt in inputs)
+        return np.array([text.strip() in each for text, each in zip(texts, known, strict=True)], dtype=bool)
 
     def drawing(self, prompt: str, texts: Mapping[str, str]) -> str:
         """Return an SVG document that shows a row of a generation task; empty: the report shows the texts alone.

@@ -117,6 +117,12 @@ class ChessPuzzles(Task):
         text = position_prompt(row["position"]) if self.form == "position" else row["text"]
         return Example(text, answer(row["answer"]), row["group"], row["id"], part)
 
+    def candidates(self, prompt: str) -> tuple[str, ...]:
+        """Return the legal moves of the position, each as an answer is written: ` Qxc1+`."""
+        from surpass.chess.notation import answers
+
+        return answers(prompt)
+
     def accepts(self, inputs: Inputs, texts: Sequence[str]) -> NDArray[np.bool_]:
         """Return which texts are a legal move in their position, (n,)."""
         from surpass.chess.notation import legal

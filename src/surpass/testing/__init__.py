@@ -115,3 +115,5 @@ def _check_text(name: str, task: Task, example: Example) -> None:
     accepted = task.accepts(rows.inputs, [label])
     hold(bool(right[0] == 1), f"{name}: `right` says {right[0]:g} of the target itself, {label!r}; 1 is needed")
     hold(bool(accepted[0]), f"{name}: `accepts` refuses the target itself, {label!r}")
+    known = [text.strip() for text in task.candidates(example.input)]
+    hold(not known or label.strip() in known, f"{name}: `candidates` lack the target itself, {label!r}")
