@@ -52,6 +52,14 @@ def test_a_method_is_the_plain_route(small_study):
     assert route_of(Hard()).label() == "hard"
 
 
+def test_the_ceiling_of_a_chain_on_fresh_rows_has_the_rows_of_its_student(chained):
+    fresh = {"method": Hard(), "through": (MIDDLE,), "fresh": True}
+    for route in (Route(**fresh), Route(**fresh, control="direct"), Route(method=Hard(), through=(MIDDLE,))):
+        [cell, *_] = cells(chained(route))
+        assert cell.ceiling.part == cell.student.part == ((1, 2) if route.fresh else ())
+        assert cell.ceiling.labels == Gold(split="transfer")
+
+
 def test_a_chain_fits_each_model_to_the_labels_of_the_one_before(chained):
     found = lineage(student(chained(Route(method=Hard(), through=(MIDDLE, OTHER)))))
     assert [fit.model for fit in found] == [STRONG, OTHER, MIDDLE, Sklearn(ngrams=1)]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sample_stores import contents
 from test_store import damage as _damage
 from test_store import poison
 
@@ -73,16 +74,6 @@ def statuses(process: subprocess.Popen[str]) -> list[str]:
     found = json.loads(out.splitlines()[-1])
     assert not [error for _, error in found if error]
     return [status for status, _ in found]
-
-
-def contents(root: Path) -> dict[str, Any]:
-    """Return the checksums of every payload file of a store, by artifact."""
-    store = Store.open(root)
-    found = {}
-    for kind, name in store.find(""):
-        assert store.fault(kind, name) is None
-        found[f"{kind}/{name}"] = {file: fact["sha256"] for file, fact in store.manifest(kind, name)["files"].items()}
-    return found
 
 
 def finished_stages(root: Path) -> int:

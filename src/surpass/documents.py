@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surpass.draws import place
 from surpass.errors import AlignmentError
 
 FILE = "documents.json"
+
+
+def going_on(beginning: str, ordered: Sequence[str]) -> Iterator[str]:
+    """Yield those of sorted texts that begin with a text, its last word whole.
+
+    >>> list(going_on("1. e4", ["1. d4", "1. e4", "1. e4 1... e5", "1. e4+"]))
+    ['1. e4', '1. e4 1... e5']
+    """
+    for text in islice(ordered, bisect_left(ordered, beginning), None):
+        if not text.startswith(beginning):
+            return
+        if text[len(beginning) : len(beginning) + 1] in ("", " "):
+            yield text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +72,12 @@ class Documents:
         """
         out = np.array([place(group, what) < share for group in self.groups], dtype=bool)
         return self._take(np.flatnonzero(~out)), self._take(np.flatnonzero(out))
+
+    def begun_by(self, beginnings: Sequence[str]) -> NDArray[np.bool_]:
+        """Return for each beginning whether a text begins with it, its last word whole, (n,)."""
+        ordered = sorted(self.texts)
+        found = (next(going_on(text, ordered), None) is not None for text in beginnings)
+        return np.fromiter(found, dtype=np.bool_, count=len(beginnings))
 
     def _take(self, rows: np.ndarray[Any, Any]) -> Documents:
         def some(values: Sequence[Any]) -> tuple[Any, ...]:

@@ -9,10 +9,12 @@ from surpass.checks import (
     PRECISION,
     SEVERITIES,
     Finding,
+    answered_texts,
     check_labelling,
     check_labels,
     check_lengths,
     check_predictions,
+    check_pretrained_rows,
     check_pretraining,
     check_scores,
     check_splits,
@@ -21,14 +23,15 @@ from surpass.checks import (
     check_versions,
 )
 from surpass.corpora.base import Corpus
+from surpass.errors import StoreError
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.models._pretrain import pretrains
 from surpass.results import ResultRow, StageFact
-from surpass.shelf import Scored, names, run_of, scored_splits, sides
+from surpass.shelf import Scored, Shelf, names, run_of, scored_splits, sides
 from surpass.spec import Spec, key
 from surpass.stages import Fit
-from surpass.study import Cell, Study
+from surpass.study import Study
 from surpass.tasks.base import Task
 
 
@@ -57,7 +60,7 @@ def guard_labels(scored: Scored) -> list[Finding]:
     return check_labels(rows, values, where=names(scored.cell), target=scored.splits.target)
 
 
-def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
+def guard_cells(study: Study, scored: Sequence[Scored], shelf: Shelf) -> list[Finding]:
     """Return what the guard sees in the predictions of one task, pair and method over its seeds."""
     found: list[Finding] = []
     where = names(scored[0].cell)
@@ -75,22 +78,30 @@ def guard_cells(study: Study, scored: Sequence[Scored]) -> list[Finding]:
         "ceiling": [one.ceiling.predictions.facts for one in scored],
     }
     found += [*check_truncation(facts, where=where), *check_lengths(facts, where=where)]
-    return [*found, *_taught(scored[0], where), *_pretrained(scored[0].cell, where)]
+    return [*found, *_taught(scored[0], where), *_pretrained(scored[0], shelf, where)]
 
 
-def _pretrained(cell: Cell, where: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield a finding for each model of a cell that was pretrained on what the cell's task is made of."""
+def _pretrained(scored: Scored, shelf: Shelf, where: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a finding for each model of a cell that was pretrained on what its task is made of, or on its test rows."""
+    cell, rows = scored.cell, scored.splits.part(*scored_splits(scored))
     sources = [key(corpus) for corpus in _made_of(cell.task.sources())]
+    answered = answered_texts(rows, scored.splits.target)
     for side, spec in (("weak", cell.supervisor), ("strong", cell.ceiling.model)):
-        learned = {key(made.corpus): made.corpus.label() for made in pretrains(spec, ())}
-        yield from check_pretraining(side, learned, sources, where=where)
+        learned = {key(made.corpus): made.corpus for made in pretrains(spec, ())}
+        yield from check_pretraining(side, {k: each.label() for k, each in learned.items()}, sources, where=where)
+        for corpus in (each for name, each in learned.items() if name not in sources):
+            try:
+                begun = shelf.get(corpus).begun_by(answered)
+            except StoreError:  # its texts were removed from the store once the model was made
+                continue
+            yield from check_pretrained_rows(side, corpus.label(), begun, where=where)
 
 
 def _made_of(corpora: Iterable[Corpus]) -> Iterator[Corpus]:
     """Yield corpora and all that they are made of."""
     for corpus in corpora:
         yield corpus
-        yield from _made_of(corpus.sources())
+        yield from _made_of(each for each in corpus.sources() if each not in corpus.left_out())
 
 
 def _texts(study: Study, scored: Sequence[Scored], where: Mapping[str, str]) -> Iterator[Finding]:

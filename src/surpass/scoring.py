@@ -44,7 +44,7 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
                 findings.append(_lost(group))
                 continue
             groups.append(scored)
-            findings += _guarded(study, scored, looked)
+            findings += _guarded(study, scored, shelf, looked)
             rows += _rows(study, scored, len(group) - len(scored))
             agreement += _agreement(study, scored)
             curves += _curves(scored)
@@ -68,7 +68,7 @@ def results(plan: Plan, outcomes: Sequence[Outcome], store: Store) -> Results:
     )
 
 
-def _guarded(study: Study, scored: list[Scored], looked: set[str]) -> list[Finding]:
+def _guarded(study: Study, scored: list[Scored], shelf: Shelf, looked: set[str]) -> list[Finding]:
     """Return what the guard sees in a group; rows and supervisors whose keys were `looked` at are not looked at again."""
     first, found = scored[0].cell, list[Finding]()
     if key(first.data) not in looked:
@@ -77,7 +77,7 @@ def _guarded(study: Study, scored: list[Scored], looked: set[str]) -> list[Findi
     if key(first.supervisor) not in looked:
         looked.add(key(first.supervisor))
         found += guard_labels(scored[0])
-    return found + guard_cells(study, scored)
+    return found + guard_cells(study, scored, shelf)
 
 
 def _order(plan: Plan) -> Callable[[Outcome], int]:

@@ -16,7 +16,7 @@ from surpass.labels.base import gold_texts, gold_values
 from surpass.labels.gold import Gold
 from surpass.spec import key
 from surpass.splits import Data
-from surpass.stages import Fit, Stage, label_stage
+from surpass.stages import Fit, Stage, label_stage, stored_as
 from surpass.stats import Run
 from surpass.stopping import RULES, choose, point_scores, wanted_of
 from surpass.store import Store
@@ -106,7 +106,7 @@ class Shelf:
         """Return a stage's artifact; StoreError when it is not there."""
         name = key(stage)
         if name not in self._held:
-            self._held[name] = self._store.load(stage.kind, name)
+            self._held[name] = self._store.load(stored_as(stage), name)
         return self._held[name]
 
     def scored(self, cell: Cell) -> Scored | None:

@@ -208,7 +208,9 @@ def _cell(task: Task, pair: Pair, route: Route, shared: _Shared) -> Cell:
     students = tuple(
         route.student(shared.data, pair.strong, shared.labels, shared.fit_seed, method) for method in route.settings
     )
-    return Cell(task, pair, route, shared.seed, shared.data, shared.supervisor, shared.ceiling, students)
+    # a chain on fresh rows ends on some of the transfer rows: its ceiling has ground truth of those, no more
+    ceiling = dataclasses.replace(shared.ceiling, part=students[0].part) if students[0].part else shared.ceiling
+    return Cell(task, pair, route, shared.seed, shared.data, shared.supervisor, ceiling, students)
 
 
 def bind(weak: Spec, data: Data, seed: int) -> Fit | LabelSource:

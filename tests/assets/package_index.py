@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from surpass import disk
 from surpass.assets import cache, manifest
 
 WHEEL = "tiny_words-1.0-py3-none-any.whl"
@@ -86,7 +87,7 @@ def made_asset(archive: Path, files: dict[str, bytes], *, prefix: str = "", insi
         citation="none",
         archive=archive.name,
         bytes=archive.stat().st_size,
-        sha256=cache.sha256(archive),
+        sha256=disk.sha256(archive),
         members=members,
         inside=inside,
     )

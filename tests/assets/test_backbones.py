@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from package_index import World
 
-from surpass import assets
+from surpass import assets, disk
 from surpass.assets import backbones, cache, conversion, manifest
 from surpass.errors import AssetError, MissingPackageError, SpecError
 
@@ -75,8 +75,8 @@ def test_unreadable_model_folders_are_told_in_words(model_folder: Path, spoil, p
 
 def test_the_digest_of_a_folder_follows_its_contents(world: World, model_folder: Path, monkeypatch) -> None:
     reference, read = f"path:{model_folder}", []
-    real = cache.sha256
-    monkeypatch.setattr(cache, "sha256", lambda path: read.append(path.name) or real(path))
+    real = disk.sha256
+    monkeypatch.setattr(disk, "sha256", lambda path: read.append(path.name) or real(path))
     first = backbones.digest(reference)
     assert backbones.digest(reference) == first
     assert read == ["config.json", "model.safetensors"]

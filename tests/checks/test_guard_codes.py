@@ -18,10 +18,12 @@ from surpass.checks import (
     SEVERITIES,
     Code,
     Finding,
+    answered_texts,
     check_labelling,
     check_labels,
     check_lengths,
     check_predictions,
+    check_pretrained_rows,
     check_pretraining,
     check_scores,
     check_splits,
@@ -31,6 +33,7 @@ from surpass.checks import (
     pages,
 )
 from surpass.cli import main
+from surpass.documents import Documents
 from surpass.errors import StageError, UnknownNameError
 from surpass.guard import guard_rows
 from surpass.runner import run as run_study
@@ -188,6 +191,21 @@ CASES: dict[Code, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]
     ),
 }
 ELSEWHERE = {"cell-failed", "released-form"}  # they need a study and a task: below
+
+
+def test_rows_that_begin_learned_texts_are_counted():
+    rows = Rows(
+        ("a", "b", "c"), ("1. e4", "1. d4", "1. c4"), np.array([" e5", " d5", " c5"], dtype=object), ("a", "b", "c")
+    )
+    learned = Documents(("1", "2", "3"), ("1. e4 e5", "1. d4 d5+ c4", "1. c4 c5 Nf3"))
+    begun = learned.begun_by(answered_texts(rows, "generation"))
+    assert begun.tolist() == [True, False, True]
+    [found] = check_pretrained_rows("weak", "games", begun, where=CELL)
+    assert (found.code, found.message.partition(",")[0]) == ("pretrained-on-source", "2 of 3 test rows")
+    assert learned.begun_by(answered_texts(rows, "classification")).all()
+    assert check_pretrained_rows("weak", "games", begun & False, where=CELL) == []
+    pairs = Rows(("a",), (("one", "other"),), np.array([1]), ("a",))
+    assert answered_texts(pairs, "preference") == []
 
 
 def test_every_code_has_a_case_and_a_page() -> None:

@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from chess_samples import needs_engine
+from sample_stores import contents
 
 from surpass import report
 from surpass.chess import stockfish, working
@@ -110,9 +110,8 @@ class Struck:
 
     def start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(self.folder / "drive.py"), str(self.folder)]
-        with (self.folder / "log.txt").open(
-            "ab"
-        ) as log:  # a session of its own, so that all of it can be killed at once
+        with (self.folder / "log.txt").open("ab") as log:
+            # A session of its own, so that all of it can be killed at once.
             return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def log(self) -> str:
@@ -174,16 +173,6 @@ def workers_of(driver: int) -> list[int]:
     return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def contents(store: Store) -> dict[str, Any]:
-    """Return the checksums of every file of every artifact."""
-    found = {}
-    for kind, name in store.find(""):
-        assert store.fault(kind, name) is None
-        files = store.manifest(kind, name)["files"]
-        found[f"{kind}/{name}"] = {file: fact["sha256"] for file, fact in files.items()}
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds worker processes under /proc")
 def test_a_study_killed_in_every_kind_of_stage_ends_as_an_undisturbed_one(tmp_path):
@@ -198,7 +187,7 @@ def test_a_study_killed_in_every_kind_of_stage_ends_as_an_undisturbed_one(tmp_pa
     tables = [(tmp_path / place / "results.csv").read_bytes() for place in ("out", "undisturbed")]
     assert tables[0] == tables[1]
     assert tables[0].count(b"\n") > 1
-    assert contents(struck.store) == contents(calm)
+    assert contents(struck.store.root) == contents(calm.root)
     assert len(struck.finished) == len(made.nodes)
     assert struck.log().count("training goes on after step") >= 2  # in a pretraining and in a fit
     assert not list((tmp_path / "store" / "tmp").iterdir())

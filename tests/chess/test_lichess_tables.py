@@ -48,3 +48,11 @@ def test_puzzles_without_a_difficulty_are_not_cut_by_it(tmp_path, options):
     task = ChessPuzzles(puzzles=LichessPuzzles(path="a.jsonl"), **options)
     with pytest.raises(DataError, match=r"no difficulty\. Leave out `hardest` and `hard`"):
         make_splits(Data(task=task, n_weak=1, n_transfer=1, n_val=0, n_test=1), (found,))
+
+
+@pytest.mark.parametrize("written", ["Qh4", "Qh4+", "Qh4#"])
+def test_answers_are_written_as_candidates_are(tmp_path, written):
+    found = listed(tmp_path / "a.jsonl", (OTHER, written), (SHORT, "--"))
+    assert list(found.columns["answer"]) == ["Qh4#"]
+    assert found.facts["broken"] == 1  # a null move is none
+    assert " Qh4#" in ChessPuzzles(puzzles=LichessPuzzles(path="a.jsonl")).candidates(found.texts[0])

@@ -12,7 +12,7 @@ from surpass.chess import notation
 from surpass.chess.mining import Rule, epd, judged, mine
 from surpass.chess.stockfish import Engine, Line
 from surpass.corpora.chess_games import ChessGames
-from surpass.corpora.chess_puzzles import ChessPuzzles
+from surpass.corpora.chess_puzzles import ChessPuzzles, _unknown
 from surpass.documents import Documents
 from surpass.errors import DataError
 from surpass.runtime import Runtime
@@ -89,6 +89,31 @@ def test_no_position_is_there_twice(games, puzzles):
     once = [row["text"] for row in puzzles.rows() if row["group"] in games.ids[:4]]
     assert list(again.texts) == once
     assert again.facts["repeated"] == len(once) > 0
+
+
+def test_no_puzzle_begins_a_game_that_models_learn(games, puzzles):
+    learned = Documents(tuple(games.ids[:5]), tuple(games.texts[:5]))
+    spec = ChessPuzzles(**EASY, apart=ChessGames(games=10, depth=4, seed=1, longest=40))
+    found = spec.resolve().build(Runtime(jobs=2), (games, learned))
+    solved = {row["id"]: f"{row['text']} {row['answer']}" for row in puzzles.rows()}
+    told = {name for name, text in solved.items() if any(f"{game} ".startswith(f"{text} ") for game in learned.texts)}
+    assert 0 < len(told) < len(puzzles)
+    assert found.facts["known"] == len(told)
+    assert set(found.ids) == set(puzzles.ids) - told
+    assert spec.left_out() == spec.sources()[1:]
+
+
+def test_a_puzzle_that_another_game_answers_is_left_out():
+    asked = ("a/2", "1. e4 1... e5 2.", "a", "Nf3")
+    goes_on, other_move = "1. e4 1... e5 2. Nf3 2...", "1. e4 1... e5 2. Nf3+ 2..."
+    for text, group, kept in (
+        (goes_on, "b", ["b/3"]),
+        (goes_on, "a", ["a/2", "b/3"]),
+        (other_move, "b", ["a/2", "b/3"]),
+    ):
+        assert [name for name, *_ in _unknown([asked, ("b/3", text, group, "Nc6")], ())] == kept
+    assert _unknown([asked], ["1. e4 1... e5 2. Nf3"]) == []
+    assert _unknown([asked], ["1. e4 1... e5 2. Nf3+ 2... Nc6", "1. d4"]) == [asked]
 
 
 def test_an_illegal_game_is_counted_and_left_out(games):

@@ -21,8 +21,9 @@ from surpass.results_sides import SideRow
 from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.scoring import results
+from surpass.spec import key
 from surpass.store import Store
-from surpass.study import Pair, Study
+from surpass.study import Pair, Study, cells
 from surpass.tasks.base import Example, Task
 
 LETTERS = "abcdefgh"
@@ -39,6 +40,18 @@ class Runs(Corpus):
         starts = [(rng.randrange(8), rng.choice((1, 2)), rng.randrange(6, 12)) for _ in range(self.count)]
         texts = tuple(" ".join(LETTERS[(a + i * step) % 8] for i in range(n)) for a, step, n in starts)
         return Documents(tuple(map(str, range(self.count))), texts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Told(Corpus):
+    """The runs, of which those with a number below 60 stand as the task asks for them, answered."""
+
+    def build(self, runtime: Runtime, sources: Sequence[Documents]) -> Documents:
+        runs = Runs().build(runtime, ())
+        texts = (
+            f"{name} : {text}" if int(name) < 60 else text for name, text in zip(runs.ids, runs.texts, strict=True)
+        )
+        return Documents(runs.ids, tuple(texts))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,9 +75,9 @@ class Next(Task):
 
 @pytest.mark.slow
 def test_a_ladder_of_writers_from_one_corpus(tmp_path):
-    def writer(width, layers, epochs):
+    def writer(corpus, width, layers, epochs):
         made = Pretrain(
-            corpus=Runs(),
+            corpus=corpus,
             layers=layers,
             width=width,
             heads=2,
@@ -78,7 +91,7 @@ def test_a_ladder_of_writers_from_one_corpus(tmp_path):
             backbone=made, epochs=epochs, lr=3e-3, max_new_tokens=3, max_length=32, points=1, precision="fp32"
         )
 
-    pair = Pair(weak=writer(16, 1, 4), strong=writer(32, 2, 8))
+    pair = Pair(weak=writer(Told(), 16, 1, 4), strong=writer(Runs(), 32, 2, 8))
     data = {"n_weak": 80, "n_transfer": 120, "n_val": 0, "n_test": 100}
     study = Study(name="letters", tasks=(Next(),), pairs=(pair,), data=tuple(data.items()), seeds=2)
     store = Store.open(tmp_path / "store")
@@ -89,6 +102,11 @@ def test_a_ladder_of_writers_from_one_corpus(tmp_path):
     assert scores["exact_match"].floor.value < scores["exact_match"].ceiling.value
     told = [finding for finding in found.findings if finding.code == "pretrained-on-source"]
     assert sorted({"weak", "strong"} & finding.where.keys() == {"weak"} for finding in told) == [False, True]
+    [weak] = [finding.message for finding in told if "weak" in finding.where]
+    test = store.load("data", key(cells(study)[0].data.evaluation())).part("test")
+    known = sum(int(name) < 60 for name in test.ids)
+    assert f"{known} of 100 test rows" in weak
+    assert known > 0
     diagnosed = diagnose(plan, store)
     assert all("generation" in row.estimate.note for row in diagnosed if row.diagnostic == "similarity")
     [agreement] = [row for row in diagnosed if row.diagnostic == "agreement"]

@@ -78,6 +78,19 @@ def save_model(
     return f"path:{folder}"
 
 
+def author(reference: str, tune: str = "full", room: int = 6) -> Any:
+    """Return a model before training, with its script and runtime."""
+    from surpass.models import _backbone
+    from surpass.models._classifier import Shape
+    from surpass.models._generation import Author
+    from surpass.models._script import Script
+
+    runtime = Runtime(device="cpu")
+    backbone = _backbone.load(reference, "", "fp32", runtime)
+    shape = Shape(tune=tune, layers=None, pool="last", rank=2, alpha=4.0, columns=1, max_length=64)  # type: ignore[arg-type]
+    return Author(backbone, shape, runtime), Script.of(backbone, max_length=64, max_new_tokens=room), runtime
+
+
 def tokenizer() -> Any:
     """Return a tokenizer whose tokens are single characters."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers

@@ -12,6 +12,7 @@ from typing import Any
 import letters
 import pytest
 import torch
+from sample_stores import contents
 
 from surpass.methods.confident import Confident
 from surpass.methods.soft import Soft
@@ -152,22 +153,13 @@ run(test_resuming.study(folder), store=Store.open(folder / "store"), runtime=Run
 """
 
 
-def contents(store: Store) -> dict[str, Any]:
-    """Return the checksums of every file of every artifact."""
-    found = {}
-    for kind, name in store.find(""):
-        assert store.fault(kind, name) is None
-        files = store.manifest(kind, name)["files"]
-        found[f"{kind}/{name}"] = {file: fact["sha256"] for file, fact in files.items()}
-    return found
-
-
 @pytest.mark.slow
 def test_a_killed_study_of_texts_goes_on_inside_its_fits(tmp_path, seen):
     """SIGKILL inside the first fit and, started again, inside the second: then as if nothing had happened."""
     for name, seed in (("weak", 2), ("strong", 1)):
         letters.save_model(tmp_path / name, seed=seed)
-    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    tests = Path(__file__).parent
+    here = {**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"}
     for _ in range(2):  # a fit that goes on does not begin, so that the second kill strikes the next one
         done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=here, timeout=120)
         assert done.returncode == -signal.SIGKILL
@@ -180,5 +172,5 @@ def test_a_killed_study_of_texts_goes_on_inside_its_fits(tmp_path, seen):
         assert [outcome.error for outcome in outcomes if outcome.error] == []
         first.append(seen["steps"][0])
     assert first == [11, 0]
-    assert contents(stores[0]) == contents(stores[1])
+    assert contents(stores[0].root) == contents(stores[1].root)
     assert not list((tmp_path / "store" / "tmp").iterdir())

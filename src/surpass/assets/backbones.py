@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from surpass import disk
 from surpass.assets import cache, conversion, manifest
 from surpass.errors import AssetError, MissingPackageError, SpecError
 from surpass.spec import Spec, key
@@ -158,7 +159,7 @@ def _folder_digest(folder: Path) -> str:
         known = json.loads(note.read_text("utf-8"))
         if known["files"] == files:
             return str(known["digest"])
-    lines = (f"{name}\0{cache.sha256(folder / name)}\n" for name, _, _ in files)
+    lines = (f"{name}\0{disk.sha256(folder / name)}\n" for name, _, _ in files)
     whole = hashlib.sha256("".join(lines).encode()).hexdigest()
     with contextlib.suppress(OSError):
         cache.write_text(note, json.dumps({"folder": str(folder), "files": files, "digest": whole}))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from surpass.assets.manifest import Asset, Member, info
-from surpass.disk import sha256 as sha256
+from surpass.disk import sha256
 from surpass.errors import AssetError
 from surpass.runtime import cache_root as cache_root
 

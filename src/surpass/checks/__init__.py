@@ -14,7 +14,7 @@ Pure functions over artifacts; each returns a list of `Finding` and never raises
 | `check_truncation` | truncation W |
 | `check_texts` | degenerate-texts E W |
 | `check_lengths` | truncated-targets W |
-| `check_pretraining` | pretrained-on-source W |
+| `check_pretraining`, `check_pretrained_rows` | pretrained-on-source W |
 | `check_scores` | ceiling-below-floor E, gap-not-significant W, imprecise-pgr N, few-seeds W N |
 | `check_versions` | mixed-versions W |
 
@@ -27,7 +27,7 @@ from surpass.checks.labels import check_labelling, check_labels
 from surpass.checks.predictions import check_predictions, check_truncation
 from surpass.checks.rows import PRECISION, check_splits
 from surpass.checks.scores import check_scores, check_versions
-from surpass.checks.texts import check_lengths, check_pretraining, check_texts
+from surpass.checks.texts import answered_texts, check_lengths, check_pretrained_rows, check_pretraining, check_texts
 
 __all__ = [
     "CODES",
@@ -36,10 +36,12 @@ __all__ = [
     "Code",
     "Finding",
     "Severity",
+    "answered_texts",
     "check_labelling",
     "check_labels",
     "check_lengths",
     "check_predictions",
+    "check_pretrained_rows",
     "check_pretraining",
     "check_scores",
     "check_splits",

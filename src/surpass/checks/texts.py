@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from surpass.artifacts import Facts, Rows
 from surpass.checks.finding import Code, Finding, Severity, only, percent
 
@@ -154,6 +157,39 @@ def check_pretraining(
         )
         for known, name in learned.items()
         if known in sources
+    ]
+
+
+def answered_texts(rows: Rows, target: str) -> list[str]:
+    """Return the rows as a model would have read them: the input, of a generation task with its target after it.
+
+    Rows whose inputs are no single texts have none.
+    """
+    inputs = [each for each in rows.inputs if isinstance(each, str)]
+    if len(inputs) < len(rows) or target != "generation":
+        return inputs
+    return [prompt + str(answer) for prompt, answer in zip(inputs, rows.labels, strict=True)]
+
+
+def check_pretrained_rows(
+    side: str, corpus: str, begun: NDArray[np.bool_], *, where: Mapping[str, str]
+) -> list[Finding]:
+    """Return a finding where texts of a corpus that a model was pretrained on begin with test rows.
+
+    Args:
+        side: "weak" or "strong".
+        corpus: its name.
+        begun: for each test row whether a text begins with it, `Documents.begun_by` of `answered_texts`.
+        where: as in `check_texts`.
+    """
+    if not begun.any():
+        return []
+    message = (
+        f"{int(begun.sum())} of {len(begun)} test rows, with what answers them, begin a text of corpus '{corpus}', on which "
+        f"the {side} model was pretrained: leave them out of the task, or pretrain on other texts."
+    )
+    return [
+        Finding("pretrained-on-source", "warning", message, only(where, "task", side), {"share": float(begun.mean())})
     ]
 
 

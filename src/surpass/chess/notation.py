@@ -5,8 +5,7 @@ prompt is the game so far with the number of the move to come, `... 22. Rc1 22..
 space, ` Qxc1+`.
 
 A position without a game cannot be written so. Its prompt is the tag that game files have for it, and the number of the
-move to
-come: `[FEN "8/8/8/8/8/5K2/7R/5k2 w - - 0 1"] 1.`.
+move to come: `[FEN "8/8/8/8/8/5K2/7R/5k2 w - - 0 1"] 1.`.
 """
 
 from __future__ import annotations
@@ -112,6 +111,18 @@ def answers(prompted: str) -> tuple[str, ...]:
     """
     board = chess.Board(fen_of(prompted))
     return tuple(sorted(sys.intern(answer(board.san(move))) for move in board.legal_moves))
+
+
+def written_move(fen: str, move: str) -> str:
+    """Return a move as answers are written, with the marks of check that it has, however a person wrote it.
+
+    Raises:
+        ValueError: the position is none, or the move is not legal there.
+    """
+    board = chess.Board(fen)
+    if not (found := board.parse_san(move)):  # the library takes "--" for a move
+        raise ValueError(move)
+    return board.san(found)
 
 
 def san(move: str, fen: str) -> str:

@@ -54,23 +54,24 @@ def finished(
 
 
 def _kept(file: Path) -> dict[str, Json]:
-    """Return what an earlier run finished; from a line on that it was stopped at, or that a disk damaged, it is cut off.
+    """Return what an earlier run finished: every whole line, whatever stands before it.
 
-    What is whole is never written again: a kill here may not cost what an earlier one left.
+    A line that a disk damaged costs its own piece of work; what comes after the last whole line, such as one that the run
+    was stopped at, is cut off. Nothing is written again: a kill here may not cost what an earlier one left.
     """
     if not file.is_file():
         return {}
     found: dict[str, Json] = {}
-    held, end = file.read_bytes(), 0
+    held, place, end = file.read_bytes(), 0, 0
     for line in held.splitlines(keepends=True):
+        place += len(line)
         try:
             name, result = json.loads(line)
+            whole = isinstance(name, str) and line.endswith(b"\n")
         except (TypeError, ValueError):  # also where it is no pair, or no UTF-8
-            break
-        if not line.endswith(b"\n"):
-            break
-        found[name] = result
-        end += len(line)
+            continue
+        if whole:
+            found[name], end = result, place
     if end < len(held):
         os.truncate(file, end)
     return found

@@ -31,6 +31,10 @@ class Corpus(Spec):
         """Return the corpora that this one is made of; their documents are given to `build` in this order."""
         return ()
 
+    def left_out(self) -> tuple[Corpus, ...]:
+        """Return those of `sources` of which nothing is taken: what stands in them is left out here."""
+        return ()
+
     def build(self, runtime: Runtime, sources: Sequence[Documents]) -> Documents:
         """Return the texts, the same for the same spec and sources on every machine.
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from surpass.chess import stockfish
 from surpass.chess.needs import lacking, with_engine
 from surpass.corpora.base import Corpus
-from surpass.documents import Documents
+from surpass.documents import Documents, going_on
 from surpass.errors import DataError
 from surpass.registry import CORPORA
 from surpass.runtime import Runtime
@@ -30,11 +30,14 @@ class ChessPuzzles(Corpus):
     `difficulty`, the shallowest depth from which on the engine finds the move; `margin`, `win` and `mate` as in
     `mining.Puzzle`.
 
-    Models should be pretrained on other games than these, for a game goes on with the best move in most of its puzzles:
-    another `seed` of `chess-games`. Needs the extra `chess` and the program Stockfish.
+    A puzzle that stands with its answer in the text of another game's puzzle is left out. Models should be pretrained on
+    other games than these, for a game goes on with the best move in most of its puzzles: another `seed` of `chess-games`.
+    Short games of two seeds still begin alike now and then: name the games that models learn in `apart`. Needs the extra
+    `chess` and the program Stockfish.
 
     Attributes:
         games: the corpus of games.
+        apart: a corpus of games that models learn: a puzzle that one of them begins with, best move included, is left out.
         depth: half-moves of the search that decides.
         margin: least difference of expected score between the best move and the second best.
         advantage: least expected score of the best move.
@@ -50,6 +53,7 @@ class ChessPuzzles(Corpus):
     columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     games: Corpus = CORPORA.get("chess-games")(seed=1)
+    apart: Corpus | None = None
     depth: int = option(10, low=1, high=40)
     margin: float = option(0.15, above=0.0, high=1.0)
     advantage: float = option(0.5, low=0.0, high=1.0)
@@ -59,8 +63,12 @@ class ChessPuzzles(Corpus):
     fingerprint: str = ""
 
     def sources(self) -> tuple[Corpus, ...]:
-        """Return the corpus of games."""
-        return (self.games,)
+        """Return the corpus of games, and the one to keep apart from."""
+        return (self.games, *self.left_out())
+
+    def left_out(self) -> tuple[Corpus, ...]:
+        """Return the corpus to keep apart from, if there is one."""
+        return (self.apart,) if self.apart else ()
 
     def resolve(self) -> Self:
         """Fill the engine's name and version, and what the games leave open."""
@@ -68,7 +76,7 @@ class ChessPuzzles(Corpus):
 
     def problem(self) -> str | None:
         """Return what is not installed, or why the games cannot be had, or None."""
-        return lacking() or self.games.problem()
+        return lacking() or next(filter(None, (each.problem() for each in self.sources())), None)
 
     def build(self, runtime: Runtime, sources: Sequence[Documents]) -> Documents:
         """Return the puzzles; games that are no legal games are counted among the facts as `broken`."""
@@ -76,7 +84,7 @@ class ChessPuzzles(Corpus):
         from surpass.chess.notation import moves_of, prompt
         from surpass.chess.working import finished
 
-        (games,) = sources
+        games, *apart = sources
         rule = Rule(self.depth, self.margin, self.advantage, self.gain, self.start, self.screen)
         played = {name: moves_of(text) for name, text in zip(games.ids, games.texts, strict=True)}
         work = {name: partial(_mined, moves=moves, rule=rule) for name, moves in played.items()}
@@ -85,6 +93,7 @@ class ChessPuzzles(Corpus):
             "games": len(games),
             "broken": 0,
             "repeated": 0,
+            "known": 0,
             "engine": self.fingerprint,
         }
         mined = finished(work, runtime, planned=self.fingerprint)
@@ -96,15 +105,32 @@ class ChessPuzzles(Corpus):
                 row = (f"{name}/{ply}", prompt(played[name][:ply]), group, *values)
                 facts["repeated"] = int(facts["repeated"]) + (epd(row[5]) in found)
                 found.setdefault(epd(row[5]), row)
-        if not found:
+        rows = _unknown(list(found.values()), [text for each in apart for text in each.texts])
+        facts["known"] = len(found) - len(rows)
+        if not rows:
             raise DataError(
-                f"corpus 'chess-puzzles': no puzzle in {len(games)} games ({facts['broken']} of them broken). Give more or "
-                f"longer games, or lower margin={self.margin:g}, advantage={self.advantage:g}, gain={self.gain:g} or "
-                f"start={self.start}."
+                f"corpus 'chess-puzzles': no puzzle in {len(games)} games ({facts['broken']} of them broken); "
+                f"{facts['known']} are known from other games. Give more or longer games, or lower margin={self.margin:g}, "
+                f"advantage={self.advantage:g}, gain={self.gain:g} or start={self.start}."
             )
-        ids, texts, groups, *columns = zip(*found.values(), strict=True)
+        ids, texts, groups, *columns = zip(*rows, strict=True)
         named = dict(zip(COLUMNS, columns, strict=True))
-        return Documents(ids, texts, groups, {"puzzles": len(found), **facts}, named)
+        return Documents(ids, texts, groups, {"puzzles": len(rows), **facts}, named)
+
+
+def _unknown(rows: Sequence[tuple[Any, ...]], learned: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return the puzzles whose text and answer begin no learned game, and no other game's puzzle."""
+    from surpass.chess.notation import answer
+
+    games, group_of = sorted(learned), {text: group for _, text, group, *_ in rows}
+    prompts, kept = sorted(group_of), []
+    for row in rows:
+        _, text, group, best, *_ = row
+        solved = text + answer(best)
+        told = any(group_of[other] != group for other in going_on(solved, prompts))
+        if not told and next(going_on(solved, games), None) is None:
+            kept.append(row)
+    return kept
 
 
 def _mined(engine: stockfish.Engine, moves: list[str], rule: Any) -> list[list[Any]] | None:

@@ -117,13 +117,12 @@ class LichessPuzzles(Corpus):
 
 
 def _listed(row: Mapping[str, Any]) -> _Row:
-    from surpass.chess.notation import fen_of, legal, moves_of, prompt
+    from surpass.chess.notation import fen_of, moves_of, prompt, written_move
 
     moves = moves_of(str(row["ctx"]))
     text, answer = prompt(moves), str(row["target"]).strip()
-    if not legal(text, answer):
-        raise ValueError(answer)
-    return _Row(text, answer, fen_of(text), None, prompt(moves[:TOGETHER]))
+    position = fen_of(text)
+    return _Row(text, written_move(position, answer), position, None, prompt(moves[:TOGETHER]))
 
 
 def _own(row: Mapping[str, Any]) -> _Row:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from surpass.errors import DataError
+from surpass.models._script import QUOTED
 
 if TYPE_CHECKING:
     from surpass.models._script import Script
@@ -101,4 +102,4 @@ class Walk:
 
 def _short(prompt: str) -> str:
     """Return a prompt's end, which tells more than its beginning where prompts are games."""
-    return repr(prompt if len(prompt) <= 60 else f"...{prompt[-60:]}")
+    return repr(prompt if len(prompt) <= QUOTED else f"...{prompt[-QUOTED:]}")

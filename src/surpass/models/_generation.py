@@ -209,11 +209,12 @@ def tune(
     script: Script,
     work: Work,
     plan: _trainer.Plan,
+    way: _decoding.Way,
     runtime: Runtime,
     *,
     candidates: Candidates | None = None,
 ) -> Taught:
-    """Train the model in place on the work's texts, reading the watched rows greedily at several points."""
+    """Train the model in place on the work's texts, reading the watched rows at several points."""
     rows, texts, weight = exploded(work.targets)
     lesson = script.joined([str(work.inputs[i]) for i in rows], texts)
     ready, device = author.rows(lesson.tokens, runtime), author.backbone.device
@@ -225,9 +226,8 @@ def tune(
     prompts, _ = script.fitting(watch)
     choices = candidates.choices(watch) if candidates else None
     at = readings(total, plan.points)
-    greedy = _decoding.Way()
     watched = Tokens(tuple(prompts), None, 0.0)
-    read = functools.partial(_decoding.write, author, script, prompts, greedy, runtime, choices)
+    read = functools.partial(_decoding.write, author, script, prompts, way, runtime, choices)
     reader = Reader(at, watched, lambda: read().array(), None)
     losses = _trainer.run(TargetTrainer, author, ready, loss, plan=plan, runtime=runtime, callbacks=[reader])
     facts = {

@@ -30,6 +30,9 @@ from surpass.models.base import Model, Precision, TextEncoder, Work, backbone_la
 from surpass.runtime import Runtime
 from surpass.spec import option
 
+LEAST = float(np.finfo(np.float64).tiny)
+"""Probability of a text so long that its own is below what a number can hold: a text with none would not be learned."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Generator(Model):
@@ -58,7 +61,7 @@ class Generator(Model):
         among: "any" text can be written, or one of the "candidates" that the task gives for each prompt, such as the legal
             moves; of these are temperature and top_p then.
         precision: of frozen weights and matrix products; what trains is kept in fp32. "auto" is settled by `resolve`.
-        points: readings of the watched rows, evenly spaced, the end included; all but the end are greedy.
+        points: readings of the watched rows, evenly spaced, the end included; with samples, the most probable one is read.
         digest: identity of the backbone's files, filled by `resolve`.
     """
 
@@ -167,7 +170,7 @@ class Generator(Model):
         found = Finetuned(author=author, script=script, way=way, runtime=runtime, candidates=among)
         if self.epochs:
             plan = _tuning.plan(self, work.seed, dropout=0.0, ema=None, l2_sp=0.0)
-            taught = _generation.tune(author, script, work, plan, runtime, candidates=among)
+            taught = _generation.tune(author, script, work, plan, way, runtime, candidates=among)
             found.take(taught, [str(text) for text in work.watch])
         else:  # a training counts the prompts that it cuts
             found.facts = {"truncated": script.fitting([str(text) for text in work.inputs])[1]}
@@ -230,7 +233,7 @@ class Finetuned:
         return self.write(inputs)[0]
 
     def _texts(self, found: Any) -> tuple[Values, Written]:
-        """Return probabilities and texts (n, k), equal texts as one; an empty one has no probability."""
+        """Return probabilities and texts (n, k), equal texts as one; an empty one has no probability, any other has some."""
         values, texts = np.zeros(found.logs.shape), np.full(found.logs.shape, "", dtype=object)
         for i, (tokens, logs) in enumerate(zip(found.tokens.tolist(), found.logs.tolist(), strict=True)):
             sums: dict[str, float] = {}
@@ -238,7 +241,7 @@ class Finetuned:
                 text = self.script.text([token for token in ids if token >= 0])
                 sums[text] = sums.get(text, 0.0) + float(np.exp(log))
             for place, (text, value) in enumerate(sorted(sums.items(), key=lambda item: -item[1])):
-                values[i, place], texts[i, place] = (value if text.strip() else 0.0), text
+                values[i, place], texts[i, place] = (max(value, LEAST) if text.strip() else 0.0), text
         return values, texts
 
     def _count(self, found: Any) -> None:

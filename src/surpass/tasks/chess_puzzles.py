@@ -53,24 +53,21 @@ class ChessPuzzles(Task):
     citation: ClassVar[str] = "Burns et al. (2023). Weak-to-Strong Generalization. arXiv:2312.09390, appendix A.2"
     sample: ClassVar[tuple[Row, ...]] = (
         {
-            **{
-                "id": "1/0/4",
-                "text": "1. f3 1... e5 2. g4 2...",
-                "group": "1/0",
-                "answer": "Qh4#",
-                "difficulty": 1,
-                "mate": 1,
-            },
+            "id": "1/0/4",
+            "text": "1. f3 1... e5 2. g4 2...",
+            "group": "1/0",
+            "answer": "Qh4#",
+            "difficulty": 1,
+            "mate": 1,
             "position": "rnbqkbnr/pppp1ppp/8/4p3/6P1/5P2/PPPPP2P/RNBQKBNR b KQkq - 0 2",
         },
         {
-            **{
-                "id": "1/1/6",
-                "text": "1. e4 1... e5 2. Qh5 2... Nc6 3. Bc4 3... Nf6 4.",
-                "group": "1/1",
-                "answer": "Qxf7#",
-            },
-            **{"difficulty": 4, "mate": 1},
+            "id": "1/1/6",
+            "text": "1. e4 1... e5 2. Qh5 2... Nc6 3. Bc4 3... Nf6 4.",
+            "group": "1/1",
+            "answer": "Qxf7#",
+            "difficulty": 4,
+            "mate": 1,
             "position": "r1bqkb1r/pppp1ppp/2n2n2/4p2Q/2B1P3/8/PPPP1PPP/RNB1K1NR w KQkq - 4 4",
         },
     )
