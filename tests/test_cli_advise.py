@@ -225,6 +225,19 @@ def test_more_rows_to_label_than_the_table_has_is_said(tmp_path):
     assert "more rows (this table has but 85 to label) drawn at random" in found.stdout
 
 
+@pytest.mark.parametrize("role", ["strong", "supervisor"])
+def test_a_model_that_writes_texts_is_refused_before_the_table_is_read(role, table, llama):
+    writer = f"{{model: generator, backbone: '{llama}'}}"
+    of = {
+        "strong": ("--weak-label", "v1", "--strong", writer),
+        "supervisor": ("--supervisor", writer, "--strong", "tfidf"),
+    }
+    found = run(table, "--text", "text", "--gold", "label", *of[role])
+    assert found.exit_code == 2
+    assert f"{role}: model 'generator' writes texts, but advice is for classes and preferences" in str(found.output)
+    assert "reading the table" not in found.stderr
+
+
 def test_labels_that_are_copied_say_once_that_no_number_tells(tmp_path):
     held = [dict(row, v1="good") for row in reviews.rows(100, gold=60)]
     table = reviews.write(tmp_path / "t.csv", held)

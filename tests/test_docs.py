@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from surpass.feasibility import problems_of
 from surpass.registry import LABELS
+from surpass.studyfile import read
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "surpass"
@@ -27,11 +29,26 @@ def test_every_code_block_runs(name, tmp_path, monkeypatch):
     for block in blocks:
         if found := re.match(r"# file: (\S+)\n", block):
             (tmp_path / found[1]).write_text(block, encoding="utf-8")
+            monkeypatch.delitem(sys.modules, Path(found[1]).stem, raising=False)  # another test's
         else:
             exec(compile(block, name, "exec"), scope)
     for loaded in set(sys.modules) - before:
         if getattr(sys.modules[loaded], "__file__", None) and str(tmp_path) in str(sys.modules[loaded].__file__):
             del sys.modules[loaded]
+
+
+def test_the_recipe_of_the_documents_is_a_study(tmp_path, monkeypatch):
+    """As the command reads it, from another folder; `test_every_code_block_runs` runs it."""
+    for block in BLOCK.findall((ROOT / "docs/generation.md").read_text(encoding="utf-8")):
+        if found := re.match(r"# file: (\S+)\n", block):
+            (tmp_path / found[1]).write_text(block, encoding="utf-8")
+            monkeypatch.delitem(sys.modules, Path(found[1]).stem, raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    study = read(f"{tmp_path / 'recipe.py'}:make")
+    assert study.tasks[0].kind == "task/adding:Adding"
+    assert problems_of(study) == []
+    for name in ("recipe", "adding"):
+        del sys.modules[name]
 
 
 def test_a_class_of_the_documents_is_found_as_module_colon_class(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 
+import surpass
 from surpass.errors import StudyError
 from surpass.feasibility import problems_of
 from surpass.labels.blend import Blend
@@ -16,6 +17,7 @@ from surpass.labels.imitation import Imitation
 from surpass.labels.specialists import Specialists
 from surpass.methods.gold_only import GoldOnly
 from surpass.methods.soft import Soft
+from surpass.models.generator import Generator
 from surpass.models.sklearn import Sklearn
 from surpass.route import Route
 from surpass.runner import plan, run
@@ -121,3 +123,18 @@ def test_rows_that_are_there_do_not_hide_what_new_labels_lack(small_study, store
     bad = dataclasses.replace(good, pairs=(Pair(weak=Blend(weak=WEAK, domain="c"), strong=STRONG),))
     with pytest.raises(StudyError, match="no transfer row is of domain 'c'"):
         plan(bad, store)
+
+
+def test_a_writer_among_candidates_is_told_one_thing_of_a_task_of_classes(small_study, llama):
+    writer = Generator(backbone=llama, among="candidates")
+    told = problems_of(small_study(pairs=(Pair(weak=writer, strong=writer),)), read_rows=False)
+    assert [text.partition(" cannot serve")[0] for text in told] == ["pair 1, model 'generator'"]
+
+
+@pytest.mark.parametrize("name", sorted(surpass.__all__))
+def test_every_public_name_loads(name):
+    assert getattr(surpass, name)
+
+
+def test_the_methods_of_texts_are_public():
+    assert {"Accepted", "Weighted"} <= set(dir(surpass))

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from typing import ClassVar
 
 import pytest
+from click.testing import CliRunner
 
 from surpass import presets
-from surpass.errors import StoreError, StudyError, UnknownNameError
+from surpass.cli import main
+from surpass.corpora.base import Corpus
+from surpass.documents import Documents
+from surpass.errors import DataError, StoreError, StudyError, UnknownNameError
 from surpass.inspection import about, differences, findings_before, listing, manifest
 from surpass.registry import REGISTRIES
 from surpass.runner import run
 from surpass.runtime import Runtime
 from surpass.spec import key
+from surpass.splits import Data, make_splits
 from surpass.study import cells
 from surpass.studyfile import ROUTE_WORDS, read
+from surpass.tasks.base import Example, Task
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Counts(Corpus):
+    """Numbers in words."""
+
+    def build(self, runtime, sources):
+        return Documents(tuple(map(str, range(200))), tuple(f"number {i}" for i in range(200)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parity(Task):
+    """Is a number odd?"""
+
+    classes: ClassVar[tuple[str, ...]] = ("even", "odd")
+    counts: Corpus = Counts()
+
+    def sources(self):
+        return (self.counts,)
+
+    def example(self, row, rng):
+        return Example(row["text"], int(row["id"]) % 2, id=row["id"])
 
 
 @pytest.mark.parametrize("family", REGISTRIES)
@@ -104,3 +134,29 @@ def test_the_guard_reads_the_rows_of_a_study_file_before_it_runs(tmp_path):
     file.write_text(file.read_text().replace("n_test: 20", "n_test: 200000"))
     with pytest.raises(StudyError, match="n_test"):
         findings_before(str(file))
+
+
+def test_tasks_on_corpora_are_left_out_before_a_study_runs_and_it_is_said(tmp_path):
+    file = tmp_path / "study.yaml"
+    rows = "data: {n_weak: 40, n_transfer: 60, n_val: 20, n_test: 20}"
+    text = f"name: few\ntasks: [toy, 'test_inspection:Parity']\n{rows}\npairs: [{{weak: sklearn, strong: sklearn}}]\n"
+    file.write_text(text)
+    told: list[str] = []
+    found = findings_before(str(file), tell=told.append)
+    assert {finding.where.get("task") for finding in found} == {"toy"}
+    assert len(told) == 1
+    assert "'test_inspection:Parity' are made of corpora" in told[0]
+    file.write_text(text.replace("toy, ", ""))
+    checked = CliRunner().invoke(main, ["check", str(file)])
+    assert checked.exit_code == 0, checked.output
+    assert checked.stdout == "The guard found nothing yet.\n"
+    assert checked.stderr == f"Note: {told[0]}\n"
+    assert CliRunner().invoke(main, ["check", str(file), "--quiet"]).output == ""
+
+
+def test_rows_without_their_corpora_are_refused_in_words():
+    data = Data(task=Parity(), n_weak=10, n_transfer=10, n_val=0, n_test=10)
+    with pytest.raises(DataError, match=r"made of test_inspection:Counts, which a study builds first. Run the study"):
+        make_splits(data)
+    made = Parity().counts.build(Runtime(), ())
+    assert len(make_splits(data, [made]).part("test")) == 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from surpass import presets
-from surpass.chess import stockfish
+from surpass.chess.needs import lacking
 from surpass.feasibility import problems_of
 from surpass.methods.base import Method
 from surpass.registry import METHODS
@@ -27,8 +27,8 @@ def methods_of(study: Study) -> set[str]:
 @pytest.mark.parametrize("name", presets.names())
 def test_recipe_has_no_problem(name):
     found = problems_of(read(name))
-    if (engine := stockfish.lacking()) in found:
-        pytest.skip(engine)
+    if (needed := lacking()) in found:
+        pytest.skip(needed)
     assert found == []
 
 

@@ -30,7 +30,6 @@ from surpass.models.sklearn import Sklearn
 from surpass.runner import estimate_seconds, graph, plan, run, timing_name
 from surpass.runtime import Runtime
 from surpass.spec import decode, key
-from surpass.store import Store
 from surpass.study import Pair, cells
 from surpass.tasks.toy import Toy
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from surpass.errors import StudyError
+from surpass.errors import SpecError, StudyError
 from surpass.feasibility import problems_of
 from surpass.inspection import defaults_of, first_line
 from surpass.labels.ensemble import Ensemble
@@ -13,10 +18,13 @@ from surpass.methods.hard import Hard
 from surpass.methods.logconf import LogConf
 from surpass.methods.soft import Soft
 from surpass.models.sklearn import Sklearn
+from surpass.runner import run
+from surpass.runtime import Runtime
 from surpass.study import Pair, Study
 from surpass.studyfile import parse, read
 from surpass.tasks.file import File as FileTask
 from surpass.tasks.toy import Toy
+from surpass.workers import check_sendable
 
 TEXT = """
 name: first
@@ -109,3 +117,99 @@ def test_a_metric_that_stands_twice_is_refused():
     text = {"name": "x", "tasks": "toy", "pairs": [{"weak": "sklearn", "strong": "sklearn"}], "metrics": ["ece", "ece"]}
     with pytest.raises(StudyError, match="has one twice"):
         parse(text)
+
+
+OWN = """
+import dataclasses
+from beside import Flipped
+from surpass import Pair, Sklearn, Study
+from surpass.tasks.toy import Toy
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Own(Toy):
+    '''The toy under another name.'''
+
+def make():
+    pairs = (Pair(weak=Sklearn(ngrams=1), strong=Sklearn()),)
+    data = {"n_weak": 40, "n_transfer": 60, "n_val": 20, "n_test": 60}
+    return Study(name="own", tasks=(Own(),), pairs=pairs, methods=(Flipped(),), data=data, seeds=1)
+"""
+BESIDE = """
+import dataclasses
+from surpass.methods.base import Method
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flipped(Method):
+    '''The labels the other way round.'''
+
+    def prepare(self, weak, given, rng):
+        return dataclasses.replace(weak, values=weak.values[:, ::-1].copy())
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    """Return a function that writes a recipe of this name with classes of its own and one beside it; modules are let go."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+
+    def write(name: str, text: str = OWN) -> str:
+        (tmp_path / "beside.py").write_text(BESIDE, encoding="utf-8")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return f"{tmp_path / name}:make"
+
+    yield write
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def test_a_recipe_finds_what_lies_beside_it_and_can_be_sent_to_workers(recipe):
+    study = read(recipe("mine_own.py"))
+    assert study.tasks[0].kind == "task/mine_own:Own"
+    assert study.methods[0].kind == "method/beside:Flipped"
+    check_sendable([study.resolve()])
+    assert sys.modules["mine_own"].Own is type(study.tasks[0])
+    assert sys.path[-1] == str(Path(sys.modules["mine_own"].__file__).parent)  # what is installed goes first
+
+
+def test_a_recipe_read_again_is_the_file_as_it_is_now(recipe):
+    read(recipe("mine_again.py"))
+    again = read(recipe("mine_again.py", OWN.replace('name="own"', 'name="another"')))
+    assert again.name == "another"
+    check_sendable([again.resolve()])
+    with pytest.raises(StudyError, match="NameError: name 'oops'"):
+        read(recipe("mine_again.py", OWN + "\noops\n"))
+    assert "mine_again" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["colorsys.py", "mine.v2.py"])
+def test_a_recipe_whose_name_no_worker_can_import_runs_in_this_process_alone(name, recipe, store):
+    """It takes no module's place; classes of its own are refused before anything is handed to a worker."""
+    import colorsys
+
+    study = read(recipe(name))
+    assert sys.modules["colorsys"] is colorsys
+    with pytest.raises(SpecError, match=r"cannot be handed to worker processes: Can't pickle .*Own.*--jobs 0"):
+        run(study, store=store, runtime=Runtime(jobs=1))
+    assert not (store.root / "data").exists()
+    _, outcomes = run(study, store=store)
+    assert {outcome.status for outcome in outcomes} == {"done"}
+
+
+def test_a_recipe_with_classes_of_its_own_runs_on_workers(recipe, tmp_path):
+    """As a person calls it, in another folder; its report is made again with the folder on PYTHONPATH."""
+    source, there = recipe("mine_run.py"), tmp_path / "elsewhere"
+    there.mkdir()
+
+    def surpass(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "surpass", *words]
+        env = {**os.environ, **variables}
+        return subprocess.run(command, cwd=there, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+    done = surpass("run", source, "--jobs", "1", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    lost = surpass("report", "out/own", "--quiet")
+    assert lost.returncode == 2
+    assert "on PYTHONPATH" in lost.stderr
+    assert surpass("report", "out/own", "--quiet", PYTHONPATH=str(tmp_path)).returncode == 0

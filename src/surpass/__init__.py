@@ -9,6 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Accepted": "surpass.methods.accepted",
     "Blend": "surpass.labels.blend",
     "Data": "surpass.splits",
     "Encoder": "surpass.models.base",
@@ -32,6 +33,7 @@ _PUBLIC = {
     "SurpassError": "surpass.errors",
     "TextEncoder": "surpass.models.base",
     "WeakToStrongClassifier": "surpass.estimator",
+    "Weighted": "surpass.methods.weighted",
     "run": "surpass.runner",
 }
 __all__ = [*_PUBLIC, "__version__"]

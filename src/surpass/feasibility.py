@@ -83,7 +83,8 @@ def _mismatches(study: Study, pair: Pair, task: Task) -> list[str]:
             found.append(
                 f"{name} cannot read task '{task.label()}', whose input is {task.input}; as it is set it reads {allowed}."
             )
-        if isinstance(part, Model) and part.needs_candidates and not task.knows_candidates:
+        nameless = task.target == "generation" and not task.knows_candidates  # other kinds are refused above
+        if isinstance(part, Model) and part.needs_candidates and nameless:
             found.append(
                 f"{name} writes among candidates, but task '{task.label()}' names none. Leave out `among`, or give the task "
                 "a `candidates(prompt)`."

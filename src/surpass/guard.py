@@ -10,6 +10,7 @@ from surpass.checks import (
     SEVERITIES,
     Finding,
     answered_texts,
+    check_candidates,
     check_labelling,
     check_labels,
     check_lengths,
@@ -42,6 +43,8 @@ def guard_rows(splits: Splits, task: Task, precision: float = PRECISION) -> list
     """
     where = {"task": task.label()}
     found = check_splits(splits, where=where, precision=precision)
+    if splits.target == "generation" and task.knows_candidates:
+        found += check_candidates(splits.rows, task.candidates, where=where)
     if defect := task.known_defect():
         message = (
             f"the published form of this task is used, in which {defect}; it serves to reproduce, not to conclude."

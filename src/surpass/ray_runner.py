@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -62,8 +63,9 @@ def needs(spec: Stage, *, gpu: bool) -> Needs:
 class _Runner:
     """What runs on a node: it opens the store once and keeps what its stages load."""
 
-    def __init__(self, address: str, made: int, runtime: Runtime) -> None:
+    def __init__(self, address: str, made: int, runtime: Runtime, path: Sequence[str] = ()) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        sys.path += [folder for folder in path if folder not in sys.path]  # the classes of a recipe lie in its folder
         self._address, self._made, self._runtime = address, made, runtime
         self._store: Store | None = None
 
@@ -208,7 +210,7 @@ class RayExecutor:
             num_cpus=self._runtime.threads, num_gpus=wanted.gpus, memory=wanted.memory or None, max_restarts=0
         )
         runtime = dataclasses.replace(self._runtime, device=device)
-        self._slots.append(_Slot(kind.remote(self._store.address, _made(self._store), runtime), wanted))
+        self._slots.append(_Slot(kind.remote(self._store.address, _made(self._store), runtime, sys.path), wanted))
 
     def _drop(self, slot: _Slot) -> None:
         self._slots.remove(slot)

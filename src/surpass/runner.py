@@ -241,12 +241,17 @@ def run(
     Raises:
         StudyError: the study has problems; nothing was run.
         UnwritableError: the store cannot keep what would be computed; nothing was run.
+        SpecError: workers are asked for and could not import what the study is made of; nothing was run.
     """
     runtime = runtime or Runtime()
     store.sweep()
     made = plan(study, store, runtime=runtime)
-    if made.missing():
+    if missing := made.missing():
         store.check()
+    if missing and runtime.jobs and runtime.executor == "local":
+        from surpass.workers import check_sendable
+
+        check_sendable([node.spec for node in missing])
     outcomes: list[Outcome] = []
     for outcome in execute(made, store, executor_for(store, runtime)):
         outcomes.append(outcome)

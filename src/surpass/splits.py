@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,7 +22,7 @@ from surpass.documents import Documents
 from surpass.draws import place
 from surpass.errors import DataError
 from surpass.spec import Spec, option
-from surpass.tasks.base import Example, Protocol, Task
+from surpass.tasks.base import Example, OfCorpora, Protocol, Row, Task
 
 TRAINING, EVALUATION = ("weak", "transfer"), ("test", "val")
 
@@ -123,12 +123,14 @@ def _kept(task: Task, protocol: Protocol) -> tuple[list[_Row], dict[str, int]]:
 
 
 def _read(task: Task, protocol: Protocol, corpora: Sequence[Documents]) -> tuple[list[_Row], dict[str, int]]:
-    """Return the task's rows without repeats, and counts of what was left out."""
+    """Return the task's rows without repeats, and counts of what was left out; DataError where it lacks its corpora."""
     facts: Counter[str] = Counter()
     found: dict[str, _Row] = {}
     conflicts: set[str] = set()
     classes = task.class_names()
-    made = task.rows_from(corpora) if task.sources() else None
+    made: Iterable[Row] | None = None
+    if sources := task.sources():
+        made = task.rows_from(corpora) if corpora else OfCorpora(sources).rows()
     for example in task.examples(made, protocol=protocol):
         facts["read"] += 1
         if example is None:

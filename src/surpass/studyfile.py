@@ -6,8 +6,11 @@ import dataclasses
 import importlib.util
 import itertools
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from surpass import presets
@@ -86,13 +89,15 @@ def _loader() -> type[Any]:
 
 def _from_python(source: str) -> Study:
     file, _, function = source.rpartition(":")
-    path = Path(file)
+    path = Path(file).absolute()
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise StudyError([f"recipe '{source}' cannot be read. Give FILE.py:FUNCTION."])
     module = importlib.util.module_from_spec(spec)
+    reach(source)
     try:
-        spec.loader.exec_module(module)
+        with _imported(module, path):
+            spec.loader.exec_module(module)
         study = getattr(module, function)()
     except SurpassError:
         raise
@@ -102,6 +107,36 @@ def _from_python(source: str) -> Study:
     if not isinstance(study, Study):
         raise StudyError([f"recipe '{source}' returned {study!r}; a function that returns a Study is needed."])
     return study
+
+
+def reach(source: str) -> None:
+    """Let this process, and workers that it spawns, import what lies beside a recipe; installed modules go first."""
+    folder = str(Path(source.rpartition(":")[0]).absolute().parent)
+    if ".py:" in source and folder not in sys.path:
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+
+
+@contextmanager
+def _imported(module: ModuleType, path: Path) -> Iterator[None]:
+    """Keep a recipe as the module of its file's name while it is run, and after unless that fails.
+
+    So what it defines can be sent to workers, which import it by that name; not where the name is another module's.
+    """
+    name = path.stem
+    try:
+        found = None if "." in name else importlib.util.find_spec(name)  # "a.b" would run a
+    except ValueError:  # of a module without a file's spec, such as __main__
+        found = None
+    if found is None or found.origin != str(path):
+        yield
+        return
+    sys.modules[name] = module
+    try:
+        yield
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
 
 
 def parse(data: Any) -> Study:

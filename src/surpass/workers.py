@@ -11,6 +11,7 @@ import logging
 import math
 import multiprocessing
 import os
+import pickle
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
+from surpass.errors import SpecError
 from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.stages import Fit, Stage
@@ -192,6 +194,18 @@ class Workers:
         for worker in self._workers:
             worker.stop()
         self._workers.clear()
+
+
+def check_sendable(specs: Sequence[Stage]) -> None:
+    """Raise SpecError when stages hold objects of classes that worker processes could not import."""
+    try:
+        pickle.dumps(specs)
+    except (pickle.PicklingError, AttributeError) as error:  # of a class inside a function Python 3.11 says the latter
+        raise SpecError(
+            f"this study cannot be handed to worker processes: {error}. Define its classes at the top level of a file that "
+            "they can import (a recipe, or a file beside it, whose name is no installed module's), or compute in this "
+            "process: --jobs 0."
+        ) from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,11 +16,59 @@ from surpass.advice.choosing import choose_supervisors
 from surpass.advice.record import Record
 from surpass.advice.tracking import over_tasks
 from surpass.advice.words import sentences
+from surpass.corpora.base import Corpus
+from surpass.documents import Documents
 from surpass.errors import StageError, StudyError
-from surpass.study import describe
+from surpass.models._pretrain import Pretrain
+from surpass.models.generator import Generator
+from surpass.models.probe import Probe
+from surpass.models.sklearn import Sklearn
+from surpass.study import Pair, Study, describe
+from surpass.tasks.base import Example, Task
 from surpass.tasks.toy import Toy
 
 EMPTY = Record(0.9, ())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Weather(Corpus):
+    """Sentences on the weather, each with what it is good for."""
+
+    def build(self, runtime, sources):
+        skies, places = ("rain", "sun", "hail", "warmth"), ("town", "hills", "fields", "harbour", "valley")
+        texts = [f"day {i} : {skies[i % 4]} over the {places[i % 5]}" for i in range(500)]
+        return Documents(tuple(map(str, range(500))), tuple(texts), columns={"good": [i % 2 for i in range(500)]})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Good(Task):
+    """Is it good weather?"""
+
+    classes: ClassVar[tuple[str, ...]] = ("no", "yes")
+    weather: Corpus = Weather()
+
+    def sources(self):
+        return (self.weather,)
+
+    def example(self, row, rng):
+        return Example(row["text"], row["good"], id=row["id"])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Told(Good):
+    """Is it good weather, in words?"""
+
+    target: ClassVar[str] = "generation"
+
+    def example(self, row, rng):
+        return Example(row["text"], (" no", " yes")[row["good"]], id=row["id"])
+
+
+def made_here(**options):
+    return Pretrain(corpus=Weather(), layers=1, width=16, heads=2, context=32, vocabulary=300, **options)
+
+
+SIZES = {"n_weak": 60, "n_transfer": 120, "n_val": 0, "n_test": 50}
 TREE = {
     "model": "sklearn",
     "features": "tfidf",
@@ -241,3 +290,42 @@ def test_intervals_over_tasks_need_tasks():
     assert not over_tasks([("a", 1.0), ("b", 2.0)], lambda held: sum(held) / len(held)).defined
     found = over_tasks([(str(i), float(i)) for i in range(6)], lambda held: sum(held) / len(held))
     assert found.low < 2.5 < found.high
+
+
+def test_rows_and_backbones_that_are_made_here_are_made_once(store, runtime):
+    """A task on a corpus, and a student on a backbone that the study trains: both are in the store for the study's run."""
+    pair = Pair(weak=Sklearn(ngrams=1), strong=Probe(backbone=made_here()))
+    made = Study(name="made", tasks=(Good(),), pairs=(pair,), data=SIZES, seeds=1)
+    (one,) = advise_study(made, store=store, runtime=runtime, record=EMPTY).pairs
+    assert one.evidence is not None, one.note
+    assert one.verdict.answer in ("yes", "no", "unknown")
+    assert [len(list((store.root / kind).iterdir())) for kind in ("corpus", "pretrain")] == [1, 1]
+
+
+def test_a_study_of_texts_is_refused_before_anything_is_computed(store, runtime, tmp_path):
+    writer = Generator(backbone=made_here(), max_new_tokens=4, max_length=32)
+    made = Study(name="texts", tasks=(Told(),), pairs=(Pair(weak=writer, strong=writer),), data=SIZES, seeds=1)
+    before = sorted(store.root.rglob("*"))
+    for asked in (advise_study, run_trial):
+        more = {"out": tmp_path / "trial"} if asked is run_trial else {}
+        with pytest.raises(
+            StudyError, match=r"Told' is generation, but advice is for classes, preferences and numbers"
+        ):
+            asked(made, store=store, runtime=runtime, **more)
+    assert sorted(store.root.rglob("*")) == before
+    assert not (tmp_path / "trial").exists()
+
+
+def test_beside_a_task_of_texts_the_others_are_advised_on(store, runtime):
+    writer, words = Generator(backbone=made_here(), max_new_tokens=4, max_length=32), Sklearn(ngrams=1)
+    pairs = (
+        Pair(weak=writer, strong=writer, tasks=(Told().label(),)),
+        Pair(weak=words, strong=Sklearn(), tasks=("toy",)),
+    )
+    made = Study(name="both", tasks=(Told(), Toy()), pairs=pairs, data=SIZES, seeds=1)
+    found = {one.task: one for one in advise_study(made, store=store, runtime=runtime, record=EMPTY).pairs}
+    assert found["toy"].evidence is not None
+    texts = found[Told().label()]
+    assert (texts.evidence, texts.verdict.answer) == (None, "unknown")
+    assert "advice is for classes" in texts.note
+    assert not (store.root / "pretrain").exists()

@@ -19,6 +19,7 @@ from surpass.checks import (
     Code,
     Finding,
     answered_texts,
+    check_candidates,
     check_labelling,
     check_labels,
     check_lengths,
@@ -130,6 +131,12 @@ def targets(kind: str, **facts: int) -> list[Finding]:
     return check_splits(dataclasses.replace(clean, rows=rows, facts=facts), where=TASK)
 
 
+def listed(*given: str) -> list[Finding]:
+    """Return what is seen of sums whose task names these candidates."""
+    rows = Rows(("a", "b"), ("9 + 12 =", "1 + 1 ="), np.array([" 21", " 2"], dtype=object), ("a", "b"))
+    return check_candidates(rows, lambda prompt: given, where=TASK)
+
+
 FLAT = np.tile([0.5, 0.5], (N, 1))
 RIGHT = np.where(np.eye(2)[GOLD].astype(bool), 0.8, 0.2)
 TRUE = options(ROWS, leak="answer").inputs
@@ -189,6 +196,7 @@ CASES: dict[Code, tuple[Callable[[], list[Finding]], Callable[[], list[Finding]]
         lambda: check_truncation({"student": [{"truncated": 0.1}]}, where=CELL),
         lambda: check_truncation({"student": [{"truncated": 0.04}]}, where=CELL),
     ),
+    "unlisted-targets": (lambda: listed(" 1", " 2"), lambda: listed("21", " 2")),
 }
 ELSEWHERE = {"cell-failed", "released-form"}  # they need a study and a task: below
 

@@ -35,6 +35,23 @@ def test_puzzles_without_a_game_are_groups_of_their_own(tmp_path):
     assert "" not in found.groups
 
 
+def test_the_first_puzzles_are_read_and_no_more(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(f"FEN,Moves\n{BEFORE},g8f6 h5f7\n{BEFORE},a8a1 h5f7\n{BEFORE},g7g6 h5f3\n")
+    for puzzles, rows, found in ((0, 3, 2), (1, 1, 1), (2, 2, 1), (3, 3, 2)):
+        read = LichessPuzzles(path=str(path), puzzles=puzzles).resolve().build(Runtime(), ())
+        assert (read.facts["read"], len(read)) == (rows, found)
+
+
+def test_a_table_that_changed_since_planning_is_refused(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(f"FEN,Moves\n{BEFORE},g8f6 h5f7\n")
+    planned = LichessPuzzles(path=str(path)).resolve()
+    path.write_text(f"FEN,Moves\n{BEFORE},g7g6 h5f3\n")
+    with pytest.raises(DataError, match=r"own.csv' is not what it was when the study was planned"):
+        planned.build(Runtime(), ())
+
+
 def test_puzzles_of_one_game_are_one_group_however_short(tmp_path):
     found = listed(tmp_path / "a.jsonl", (LONG, "Qxf7#"), (OTHER, "Qh4#"), (SHORT, "Nc6"))
     groups = dict(zip(found.texts, found.groups, strict=True))

@@ -8,6 +8,8 @@ from collections import defaultdict
 import pytest
 from chess_samples import MATE_IN_ONE, SCHOLARS, START, needs_engine
 
+pytest.importorskip("chess", reason="python-chess is not installed: pip install 'surpass[chess]'")
+
 from surpass.chess import notation
 from surpass.chess.mining import Rule, epd, judged, mine
 from surpass.chess.stockfish import Engine, Line

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from random import Random
 
-import chess
 import pytest
-from chess_samples import FOOLS_MATE, SCHOLARS, needs_chess
+from chess_samples import FOOLS_MATE, SCHOLARS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surpass.chess import notation
+pytest.importorskip("chess", reason="python-chess is not installed: pip install 'surpass[chess]'")
 
-pytestmark = needs_chess
+import chess
+
+from surpass.chess import notation
 
 
 def test_the_form_is_that_of_the_paper():

@@ -55,6 +55,34 @@ def test_a_game_with_what_is_not_understood_is_broken(tmp_path, movetext):
     assert len(found) == 2
 
 
+def games(count):
+    """Return the first moves of so many games, no two alike."""
+    first = [*"abcdefgh"]
+    pairs = [(f"{a}{n}", f"{b}{m}") for a in first for n in (3, 4) for b in first for m in (5, 6)]
+    return [f"1. {white} {black}" for white, black in pairs[:count]]
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["no comment follows", "comments follow"])
+@pytest.mark.parametrize("place", [0, 41, 99])
+def test_a_comment_without_an_end_costs_its_game_alone(tmp_path, place, closed):
+    file, moves = tmp_path / "games.pgn", games(100)
+    said = [f"{each} {'{usual}' * closed} 1-0" for each in moves]
+    said[place] = f"{moves[place]} {{ no end 1-0"
+    heads = [f'[Event "{i}"]\n[Result "1-0"]' for i in range(100)]
+    file.write_text("\n".join(f"{head}\n\n{text}\n" for head, text in zip(heads, said, strict=True)))
+    found = built(file)
+    assert {"read": 100, "broken": 1, "games": 99}.items() <= found.facts.items()
+    wanted = [each.replace(" ", " 1... ").replace("1. 1... ", "1. ") for each in moves]
+    assert list(found.texts) == [*wanted[:place], *wanted[place + 1 :]]
+
+
+@pytest.mark.parametrize("before", ["\ufeff\n", "\n\n", "% by hand\n\n", "; by hand\n\n"])
+def test_what_stands_before_the_first_game_is_no_game(tmp_path, before):
+    file = tmp_path / "games.pgn"
+    file.write_text(f'{before}[Event "a"]\n\n[Event "b"]\n\n1. e4 e5 *\n', encoding="utf-8")
+    assert {"read": 2, "empty": 1, "broken": 0, "games": 1}.items() <= built(file).facts.items()
+
+
 def test_everything_that_a_game_may_have_is_understood(tmp_path):
     file = tmp_path / "games.pgn"
     moves = "1.e4! {of (two;\n%lines} d5 $14 ; rest\n%escaped\n2. exd5 (2. e5 (2. Nc3) f5 3. exf6 e.p.) 2... Qxd5?! "
@@ -69,7 +97,7 @@ def test_games_below_a_rating_are_left_out(tmp_path):
     file = tmp_path / "games.pgn"
     file.write_text(WHOLE + UNRATED)
     assert built(file, rating=1800).texts == ("1. f3 1... e5 2. g4 2... Qh4#",)
-    with pytest.raises(DataError, match="lower `rating`"):
+    with pytest.raises(DataError, match="position, or lower `rating`, which is 1900"):
         built(file, rating=1900)
 
 
@@ -82,7 +110,7 @@ def test_at_most_so_many_games_are_taken(tmp_path):
 def test_a_file_without_games_is_refused(tmp_path):
     file = tmp_path / "games.pgn"
     file.write_bytes(bytes(range(256)) * 20)
-    with pytest.raises(DataError, match="holds no game that can serve"):
+    with pytest.raises(DataError, match=r"holds no game that can serve .*from the usual first position\.$"):
         built(file)
     file.write_text("")
     with pytest.raises(DataError, match="nothing was read"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import chess
 import pytest
 from chess_samples import needs_engine
+
+pytest.importorskip("chess", reason="python-chess is not installed: pip install 'surpass[chess]'")
+
+import chess
 
 from surpass.chess.notation import moves_of
 from surpass.chess.playing import Play, play

@@ -102,6 +102,19 @@ def test_same_seed_same_bytes_and_a_model_as_transformers_reads_it(tmp_path):
     assert whole == apart
 
 
+@pytest.mark.parametrize(
+    ("tokens", "pieces"), [(1, []), (2, [2]), (7, [7]), (8, [8]), (9, [8]), (10, [8, 2]), (16, [8, 8]), (17, [8, 8])]
+)
+def test_a_long_text_is_learned_in_pieces_of_which_no_predicted_token_is_lost(tokens, pieces):
+    """A piece of one token predicts none: what is left out is the last token of a text that is one too long."""
+    from surpass.models._pretraining import _pieces
+
+    text = list(range(tokens))
+    found = list(_pieces(text, 8))
+    assert [len(piece) for piece in found] == pieces
+    assert [token for piece in found for token in piece] == text[: sum(pieces)]
+
+
 def test_resumed_is_uninterrupted(tmp_path, monkeypatch):
     spec, documents = small(epochs=2), texts(200)
     straight = spec.compute(documents, Runtime())

@@ -14,6 +14,7 @@ from surpass.columns import written
 from surpass.methods.soft import Soft
 from surpass.models.base import Work
 from surpass.models.generator import Generator
+from surpass.runtime import Runtime
 from surpass.tasks.base import Example, Generated, Row, Task
 
 LETTERS = "abcdefgh"
@@ -89,6 +90,19 @@ def author(reference: str, tune: str = "full", room: int = 6) -> Any:
     backbone = _backbone.load(reference, "", "fp32", runtime)
     shape = Shape(tune=tune, layers=None, pool="last", rank=2, alpha=4.0, columns=1, max_length=64)  # type: ignore[arg-type]
     return Author(backbone, shape, runtime), Script.of(backbone, max_length=64, max_new_tokens=room), runtime
+
+
+def alone(fitted: Any, prompt: str, text: str) -> float:
+    """Return the log probability of a text and, where there is room, its end, read without cache and without padding."""
+    import torch
+
+    script, author = fitted.script, fitted.author
+    (start,), (said,) = script.prompts([prompt]), script.ids([text])
+    row = [*start, *[*said, script.end][: script.room]]
+    with torch.no_grad():
+        batch = {"input_ids": torch.tensor([row]), "attention_mask": torch.ones(1, len(row)).long()}
+        scores = torch.log_softmax(author.output(author.hidden(batch, None)[0]).float(), dim=-1)
+    return sum(float(scores[i, row[i + 1]]) for i in range(len(start) - 1, len(row) - 1))
 
 
 def tokenizer() -> Any:

@@ -17,6 +17,7 @@ from surpass.feasibility import problems_of
 from surpass.fits import Job
 from surpass.labels.gold import Gold
 from surpass.methods.soft import Soft
+from surpass.route import Route
 from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.splits import Data, make_splits
@@ -52,19 +53,6 @@ def writing(reference: str, of: Any = few, **changes: Any) -> Any:
     return model.fit(dataclasses.replace(letters.work(), candidates=of), Runtime())
 
 
-def alone(fitted: Any, prompt: str, text: str) -> float:
-    """Return the log probability of a text and its end after a prompt, read without cache and without padding."""
-    import torch
-
-    script, author = fitted.script, fitted.author
-    (start,), (said,) = script.prompts([prompt]), script.ids([text])
-    row = [*start, *said, script.end]
-    with torch.no_grad():
-        batch = {"input_ids": torch.tensor([row]), "attention_mask": torch.ones(1, len(row)).long()}
-        scores = torch.log_softmax(author.output(author.hidden(batch, None)[0]).float(), dim=-1)
-    return sum(float(scores[i, row[i + 1]]) for i in range(len(start) - 1, len(row) - 1))
-
-
 def test_each_token_is_the_most_probable_by_which_a_candidate_goes_on(llama):
     """The reference reads every candidate on its own and goes down their tokens, without cache, batch or mask."""
     import torch
@@ -80,7 +68,7 @@ def test_each_token_is_the_most_probable_by_which_a_candidate_goes_on(llama):
             best = max({ids[step] for ids in live}, key=lambda token: float(logits[token]))
             live, row, step = [ids for ids in live if ids[step] == best], [*row, best], step + 1
         assert fitted.script.text(live[0]) == text
-        assert np.log(value) == pytest.approx(alone(fitted, prompt, text), abs=1e-4)
+        assert np.log(value) == pytest.approx(letters.alone(fitted, prompt, text), abs=1e-4)
     assert len({few(prompt).index(text) for prompt, text in zip(prompts, texts[:, 0], strict=True)}) > 1
     assert fitted.facts["unfinished"] == 0
     free = letters.generator(llama, epochs=0).fit(letters.work(), Runtime()).write(prompts)[1][:, 0]
@@ -156,7 +144,7 @@ def test_more_samples_than_candidates_are_as_many_texts_as_there_are(llama):
     assert [sorted(filter(None, row)) for row in texts.tolist()] == [["a", "ab"], ["a", "ab"]]
     for prompt, row, said in zip(["abc=", "bcd="], values.tolist(), texts.tolist(), strict=True):
         assert row[0] >= row[1] > row[2] == 0
-        assert np.log(row[:2]) == pytest.approx([alone(fitted, prompt, text) for text in said[:2]], abs=1e-4)
+        assert np.log(row[:2]) == pytest.approx([letters.alone(fitted, prompt, text) for text in said[:2]], abs=1e-4)
 
 
 def test_prompts_that_are_cut_to_one_text_keep_their_own_candidates(llama):
@@ -233,6 +221,21 @@ def test_a_task_without_candidates_is_refused_while_planning(llama):
     )
     with pytest.raises(SpecError, match="among='candidates', but the task names no candidates"):
         letters.generator(llama, among="candidates").fit(letters.work(), Runtime())
+
+
+@pytest.mark.parametrize("role", ["weak", "through"])
+def test_a_supervisor_and_a_model_between_are_refused_as_a_student_is(llama, role):
+    plain, among = letters.generator(llama), letters.generator(llama, epochs=3, among="candidates")
+    study = Study(
+        name="texts",
+        tasks=(letters.Doubled(),),
+        pairs=(Pair(weak=among if role == "weak" else plain, strong=plain),),
+        methods=(Route(method=Soft(), through=(among if role == "through" else plain,)),),
+        data={"n_weak": 20, "n_transfer": 20, "n_val": 10, "n_test": 20},
+        seeds=1,
+    )
+    (found,) = problems_of(study)
+    assert "model 'generator' writes among candidates, but task 'letters:Doubled' names none" in found
 
 
 @pytest.mark.parametrize("role", ["--strong", "--supervisor"])

@@ -1,4 +1,4 @@
-"""How texts are written: in batches as alone, by their probability, and what several texts of a row become."""
+"""How texts are written: in batches as alone, with their probability, and samples by theirs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 import letters
 import numpy as np
 import pytest
-
-from surpass.runtime import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +112,29 @@ def test_samples_are_drawn_by_their_probability(author):
     assert np.abs(share - wanted).max() < 4 * np.sqrt(0.25 / len(found))
 
 
-def test_samples_become_distinct_texts_the_most_probable_first(llama):
-    fitted = letters.generator(llama, samples=6, epochs=2).fit(letters.work(), Runtime())
-    values, texts = fitted.write(letters.rows(20)[0])
-    assert values.shape == (20, 6)
-    assert (np.diff(values, axis=1) <= 1e-12).all() or (texts == "").any()
-    assert (values.sum(axis=1) <= 1 + 1e-6).all()
-    assert (values[texts == ""] == 0).all()
-    for row in texts.tolist():
-        said = [text for text in row if text]
-        assert len(set(said)) == len(said)
-    assert fitted.watched_texts.shape == (2, 16)
+@pytest.mark.parametrize("does", ["sees padding", "refuses padding"])
+def test_a_model_that_cannot_take_padding_writes_one_by_one(llama, does):
+    """Its forward pass takes padding for text, or raises at it, as architectures do that know no mask."""
+    import torch
 
+    from surpass.models import _decoding
 
+    author, script, runtime = letters.author(llama, room=12)
+    sizes = []
+
+    def before(module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        mask = kwargs["attention_mask"]
+        sizes.append(len(mask))
+        if does == "refuses padding" and not mask.all():
+            raise ValueError("padding is not supported")
+        return args, {**kwargs, "attention_mask": torch.ones_like(mask)}
+
+    author.body.register_forward_pre_hook(before, with_kwargs=True)
+    way = _decoding.Way()
+    alone = [_decoding.write(author, script, [row], way, runtime) for row in PROMPTS]
+    sizes.clear()
+    found = _decoding.write(author, script, PROMPTS, way, runtime)
+    assert np.array_equal(found.tokens, np.concatenate([one.tokens for one in alone]))
+    assert np.allclose(found.logs, np.concatenate([one.logs for one in alone]), atol=1e-5)
+    assert runtime.memo["left", author.backbone.key] is False
+    assert sizes.count(1) > len(PROMPTS)

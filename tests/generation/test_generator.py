@@ -112,7 +112,7 @@ def test_it_learns_to_write_and_its_files_write_the_same(llama, tmp_path, option
     right = np.mean([a == b for a, b in zip(texts[:, 0], targets, strict=True)])
     assert right > (0.8 if not options else 0.02)
     assert values.shape == texts.shape == (216, 1)
-    assert ((values > 0) & (values <= 1)).all() or "" in texts
+    assert ((values > 0) == (texts != "")).all()
     assert fitted.watched.shape == (2, 16, 1)
     assert fitted.watched_texts.shape == (2, 16)
     assert fitted.watched_texts[-1].tolist() == fitted.write(inputs[200:])[1][:, 0].tolist()
@@ -125,10 +125,14 @@ def test_it_learns_to_write_and_its_files_write_the_same(llama, tmp_path, option
     else:
         loaded = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     script = fitted.script
-    for prompt, text in zip(inputs[:10], texts[:10, 0], strict=True):
+    for prompt, text, value in zip(inputs[:10], texts[:10, 0], values[:10, 0], strict=True):
         ids = torch.tensor(script.prompts([prompt]))
         found = loaded.generate(input_ids=ids, max_new_tokens=6, do_sample=False, eos_token_id=0, pad_token_id=1)
         assert script.text(found[0, ids.shape[1] :].tolist()) == text
+        with torch.no_grad():
+            scores = loaded(input_ids=found).logits[0, ids.shape[1] - 1 : -1].log_softmax(dim=-1)
+        wanted = scores.gather(1, found[0, ids.shape[1] :, None]).sum()
+        assert np.log(value) == pytest.approx(float(wanted), abs=1e-3)
 
 
 def test_a_space_before_a_target_is_written_as_it_was_learned():

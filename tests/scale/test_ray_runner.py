@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from test_runner import contents, counted, finished_stages
+from test_studyfile import BESIDE, OWN
 from test_workers import Greedy, by_key, deaths
 
 from surpass.errors import MissingPackageError, SurpassError
@@ -27,6 +28,7 @@ from surpass.runtime import Runtime
 from surpass.spec import key
 from surpass.store import Store
 from surpass.study import Pair, cells
+from surpass.studyfile import read
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
@@ -79,6 +81,17 @@ def test_each_stage_is_computed_once_to_the_same_bytes(small_study, on_ray, tmp_
     assert finished_stages(tmp_path / "ray") == len(made.nodes)
     run(study, store=Store.open(tmp_path / "alone"))
     assert contents(tmp_path / "ray") == contents(tmp_path / "alone")
+
+
+def test_nodes_find_the_classes_of_a_recipe_and_those_beside_it(on_ray, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "mine_on_ray.py").write_text(OWN.replace("from beside", "from beside_on_ray"), encoding="utf-8")
+    (tmp_path / "beside_on_ray.py").write_text(BESIDE, encoding="utf-8")
+    study = read(f"{tmp_path / 'mine_on_ray.py'}:make")
+    _, outcomes = run(study, store=Store.open(tmp_path / "store"), runtime=on_ray)
+    assert [outcome.error for outcome in outcomes if outcome.error] == []
+    for name in ("mine_on_ray", "beside_on_ray"):
+        del sys.modules[name]
 
 
 def test_nodes_reach_a_store_at_an_address(small_study, on_ray, tmp_path, monkeypatch):

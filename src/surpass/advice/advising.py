@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from surpass.advice.buying import GoldCurve, gold_curve
-from surpass.advice.choosing import Choice, Rows, beside_soft, choose_supervisors
+from surpass.advice.choosing import Choice, Rows, beside_soft, choose_supervisors, unadvised_all
 from surpass.advice.deciding import Verdict, clearly_better, differences, verdict
 from surpass.advice.evidence import LEVEL, Evidence, Rehearsal, evidence, row_scores
 from surpass.advice.forecasting import Forecast, forecast
@@ -111,9 +111,9 @@ def advise_study(
         progress: is told what is being looked at.
 
     Raises:
-        StudyError: the study has problems that show before it runs.
+        StudyError: the study has problems that show before it runs, or no task that there is advice on.
     """
-    if problems := problems_of(study, read_rows=False):  # not the rows: those of the test are among them
+    if problems := problems_of(study, read_rows=False) or unadvised_all(study):  # no rows: the test's are among them
         raise StudyError(problems)
     study, grounds, found = study.resolve(), Grounds(store, runtime), list[Advice]()
     record = shipped() if record is None else record

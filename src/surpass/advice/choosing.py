@@ -1,4 +1,4 @@
-"""What to take: which of several supervisors, and which methods are tried beside soft."""
+"""What to take: which of several supervisors, which methods are tried beside soft, and which tasks there is advice on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,30 @@ from surpass.methods.base import FROM_LABELS, Method
 from surpass.models.base import Model
 from surpass.registry import REGISTRIES
 from surpass.stats import Estimate
+from surpass.study import Study
+from surpass.tasks.base import Task
 
 if TYPE_CHECKING:
     from surpass.advice.advising import Advice
 
 METHODS = ("hard", "confident", "knn")
 """Tried beside soft, for studies and tables; each takes any labels of classes, and needs no gradient."""
+
+
+def unadvised(task: Task) -> str:
+    """Return why there is no advice on a task, empty where there is."""
+    if task.target != "generation":
+        return ""
+    return (
+        f"task '{task.label()}' is generation, but advice is for classes, preferences and numbers. Run the study instead: "
+        "surpass run tells floor, student and ceiling."
+    )
+
+
+def unadvised_all(study: Study) -> list[str]:
+    """Return why there is no advice on any task of a study, empty where there is on some."""
+    found = [unadvised(task) for task in study.tasks]
+    return found if all(found) else []
 
 
 def beside_soft(model: Model, target: str) -> list[Method]:

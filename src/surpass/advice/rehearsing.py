@@ -20,21 +20,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surpass.advice.choosing import unadvised
 from surpass.advice.evidence import MOST_JUDGES, Rehearsal
 from surpass.artifacts import Artifact, Rows, Splits, Values
 from surpass.computing import compute, compute_all
+from surpass.corpora.base import Corpus
 from surpass.errors import DataError, IncompatibleError, StageError, SurpassError
 from surpass.fits import parts_of
 from surpass.labels.base import LabelSource
 from surpass.labels.gold import Gold
 from surpass.methods.base import FROM_LABELS
+from surpass.models._pretrain import Pretrain
 from surpass.models.base import Model
 from surpass.registry import REGISTRIES
 from surpass.route import Route
 from surpass.runtime import Runtime
 from surpass.spec import Spec, key
 from surpass.splits import Data
-from surpass.stages import Features, Fit, Label, Stage, inputs_of, label_stage, named_inputs
+from surpass.stages import Features, Fit, Label, Stage, inputs_of, label_stage, named_inputs, stored_as
 from surpass.store import Store
 from surpass.study import bind, describe
 from surpass.work import Node, math_threads, run_stage
@@ -121,12 +124,16 @@ class Ground:
 
     def artifact(self, stage: Stage, fold: int) -> Any:
         """Return what a stage of the study yields where a fold plays the test."""
-        name = key(stage), -1 if isinstance(stage, Features) and stage.hint is None else fold
+        shared = isinstance(stage, Corpus | Pretrain) or (isinstance(stage, Features) and stage.hint is None)
+        name = key(stage), -1 if shared else fold
         if name not in self.memo:
             self.memo[name] = self._made(stage, fold)
         return self.memo[name]
 
     def _made(self, stage: Stage, fold: int) -> Artifact:
+        if isinstance(stage, Corpus | Pretrain):  # long work that no fold changes, and a model in a folder
+            kept: Artifact = stored(stage, self.store, self.runtime)
+            return kept
         if isinstance(stage, Data):
             return self._training(fold) if stage.n_transfer else self._test(self.judges.take(self.rows_of(fold)))
         if isinstance(stage, Features) and stage.hint is None:
@@ -210,7 +217,7 @@ def stored(stage: Stage, store: Store, runtime: Runtime) -> Any:
     outcome = run_stage(Node(key(stage), stage, tuple(map(key, inputs))), store, runtime)
     if outcome.status == "failed":
         raise StageError(f"{describe(stage)}: {outcome.error}")
-    return store.load(stage.kind, key(stage))
+    return store.load(stored_as(stage), key(stage))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -316,7 +323,10 @@ class Grounds:
 
         Raises:
             DataError: it has too few rows.
+            IncompatibleError: there is no advice on its kind of task.
         """
+        if text := unadvised(data.task):
+            raise IncompatibleError(text)
         folds = FOLDS_FINETUNED if isinstance(weak, Model) and stands_in(weak)[1] else FOLDS
         most = MOST_TRANSFER if finetuned else MOST_TRANSFER_OWN
         name = key(data), folds, most

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from surpass.advice.choosing import unadvised_all
 from surpass.advice.evidence import LEVEL, Evidence, Rehearsal, evidence
 from surpass.advice.forecasting import sight
 from surpass.advice.record import Entry, Record
 from surpass.advice.rehearsing import Grounds, Part, stands_in
 from surpass.advice.tracking import Foretold, TrackRecord, foretold, track_record
 from surpass.advice.trial_report import write_trial
-from surpass.errors import DataError, StageError, SurpassError
+from surpass.errors import DataError, StageError, StudyError, SurpassError
 from surpass.report.files import plain_estimate
 from surpass.report.text import plain
 from surpass.runner import Plan, run
@@ -74,7 +75,9 @@ class Collected(NamedTuple):
 
 
 def collect(study: Study, *, store: Store, runtime: Runtime, progress: Progress | None = None) -> Collected:
-    """Return the record of a study. The advice is given before the study runs."""
+    """Return the record of a study. The advice is given before the study runs; StudyError where there is none on any task."""
+    if problems := unadvised_all(study):
+        raise StudyError(problems)
     study = study.resolve()
     seen = list(observed(study, store=store, runtime=runtime, progress=progress))
 
@@ -157,6 +160,7 @@ def run_trial(
     Raises:
         DataError: no cell has both a predicted gain and a result.
         StageError: the same, and stages of the run failed.
+        StudyError: there is no advice on any of its tasks; nothing was run.
     """
     record, lost, failed = collect(study, store=store, runtime=runtime, progress=progress)
     if not record.entries:

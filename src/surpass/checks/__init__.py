@@ -12,6 +12,7 @@ Pure functions over artifacts; each returns a list of `Finding` and never raises
 | `check_predictions` | one-class-supervisor E, one-class-ceiling E, one-class-student W, collapsed-seed W, same-seeds W, |
 | | saturated W, copy W |
 | `check_truncation` | truncation W |
+| `check_candidates` | unlisted-targets E W |
 | `check_texts` | degenerate-texts E W |
 | `check_lengths` | truncated-targets W |
 | `check_pretraining`, `check_pretrained_rows` | pretrained-on-source W |
@@ -27,7 +28,14 @@ from surpass.checks.labels import check_labelling, check_labels
 from surpass.checks.predictions import check_predictions, check_truncation
 from surpass.checks.rows import PRECISION, check_splits
 from surpass.checks.scores import check_scores, check_versions
-from surpass.checks.texts import answered_texts, check_lengths, check_pretrained_rows, check_pretraining, check_texts
+from surpass.checks.texts import (
+    answered_texts,
+    check_candidates,
+    check_lengths,
+    check_pretrained_rows,
+    check_pretraining,
+    check_texts,
+)
 
 __all__ = [
     "CODES",
@@ -37,6 +45,7 @@ __all__ = [
     "Finding",
     "Severity",
     "answered_texts",
+    "check_candidates",
     "check_labelling",
     "check_labels",
     "check_lengths",

@@ -46,6 +46,7 @@ Code = Literal[
     "trained-on-labelled-rows",
     "truncated-targets",
     "truncation",
+    "unlisted-targets",
 ]
 """Every code; each has a page in docs/guard, and a planted and a clean case in the tests."""
 CODES: tuple[Code, ...] = get_args(Code)

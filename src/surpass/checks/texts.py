@@ -7,13 +7,15 @@ models write that were trained too hard or hardly at all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surpass.artifacts import Facts, Rows
 from surpass.checks.finding import Code, Finding, Severity, only, percent
+from surpass.errors import SurpassError
+from surpass.tasks._judging import beginning, ending, named, same
 
 SAME = 0.5
 """A model writes one thing when so many rows get the same text, unless so many targets are one text too."""
@@ -22,6 +24,8 @@ EMPTY = 0.05
 LEAK = 0.9
 """A target stands in its prompt in so many rows: then it can be copied."""
 SHORTEST = 3  # characters of a target; "a" stands in any prompt
+LOOKED = 300
+"""Rows whose candidates are asked for: the legal moves after so many games of 45 half-moves take 0.6 s of one core."""
 LONG, CUT = 0.01, 0.05
 FEWEST = 20
 COPIES, SHARE = 3, 0.6
@@ -75,6 +79,43 @@ def _leak(rows: Rows, where: Mapping[str, str]) -> Iterator[Finding]:
         dict(where),
         {"share": share, "rows": len(long)},
     )
+
+
+def check_candidates(
+    rows: Rows, candidates: Callable[[str], Sequence[str]], *, where: Mapping[str, str]
+) -> list[Finding]:
+    """Return a finding where targets are none of the texts that a task names for their prompts, spaces at the ends aside.
+
+    Args:
+        rows: of all splits; at most 300 are looked at, evenly among them.
+        candidates: `Task.candidates`.
+        where: names the task.
+
+    >>> rows = Rows(("a",), ("1 + 1 =",), np.array([" 2"], dtype=object), ("a",))
+    >>> [one.code for one in check_candidates(rows, lambda prompt: [" 3"], where={"task": "sums"})]
+    ['unlisted-targets']
+    """
+    code: Code = "unlisted-targets"
+    looked = rows.take(np.linspace(0, len(rows) - 1, min(len(rows), LOOKED)).round().astype(np.int64))
+    lost: list[tuple[str, str, tuple[str, ...]]] = []
+    try:
+        for prompt, target in zip(looked.inputs, looked.labels.tolist(), strict=True):
+            known = named(candidates, str(prompt))
+            if not same(known, [target] * len(known)).any():
+                lost.append((target, str(prompt), known))
+    except SurpassError as error:  # the report of a study that needs no candidates shall not end with them
+        return [Finding(code, "error", str(error), dict(where), {"rows": len(looked)})]
+    if not lost:
+        return []
+    target, prompt, known = lost[0]
+    others = f"{beginning(known[0])} and others" if known else "none"
+    severity: Severity = "error" if len(lost) > len(looked) / 2 else "warning"
+    message = (
+        f"in {len(lost)} of the {len(looked)} rows that were looked at, the target is none of the candidates that the task "
+        f"names, such as {beginning(target)} after {ending(prompt)}, where it names {others}: a model that writes among "
+        "candidates can never be right there. Have `candidates(prompt)` name it."
+    )
+    return [Finding(code, severity, message, dict(where), {"unlisted": len(lost), "rows": len(looked)})]
 
 
 def check_texts(

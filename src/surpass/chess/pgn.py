@@ -16,6 +16,8 @@ from surpass.chess.notation import sans
 
 Headers = dict[str, str]
 
+ENCODING = "utf-8-sig"  # some programs put a mark of the encoding first, which is no part of a game
+EVENT = "[Event "  # the first tag of a game, see section 8.1.1 of the standard
 COMMENTS = re.compile(r"\{[^}]*\}|;[^\n]*|^%[^\n]*", re.MULTILINE)
 VARIATION = re.compile(r"\([^()]*\)")
 KNOWN = re.compile(
@@ -33,30 +35,49 @@ class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):
 
 
 class _Lines:
-    """A file that remembers the lines that were read of it; the library drops what it does not know without a word."""
+    """A file that ends with each game, and remembers the game's lines.
+
+    The library drops what it does not know without a word, and takes all that follows a comment without an end for that
+    comment. So a game ends for it where the next one begins: at the tag `Event` after an empty line.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
         self.lines: list[str] = []
+        self.held = ""
+
+    def begin(self) -> None:
+        """Begin the next game."""
+        self.lines = []
 
     def readline(self) -> str:
-        self.lines.append(self.file.readline())
-        return self.lines[-1]
+        line = self.held or self.file.readline()
+        if line.startswith(EVENT) and self.lines and self.lines[-1].isspace() and self._begun():
+            self.held = line
+            return ""
+        self.held = ""
+        self.lines.append(line)
+        return line
+
+    def _begun(self) -> bool:
+        """Return whether the lines have more than the empty ones and remarks that may stand before a game."""
+        return any(line.strip() and not line.startswith(("%", ";")) for line in self.lines)
 
     def unknown(self) -> str:
         """Return what the movetext among the lines has beside moves, numbers, signs, results, comments and variations."""
-        skipped = ("[", "%", ";", "\ufeff[")
+        skipped = ("[", "%", ";")
         text = "".join(itertools.dropwhile(lambda line: line.isspace() or line.startswith(skipped), self.lines))
         text, found = COMMENTS.sub(" ", text), 1
         while found:
             text, found = VARIATION.subn(" ", text)
-        return KNOWN.sub(" ", text.removeprefix("\ufeff")).strip()
+        return KNOWN.sub(" ", text).strip()
 
 
 def _read(file: TextIO) -> Iterator[tuple[chess.pgn.Game, bool]]:
     """Yield each game, and whether all of it was understood."""
+    lines: Any = _Lines(file)
     while True:
-        lines: Any = _Lines(file)
+        lines.begin()
         if (game := chess.pgn.read_game(lines, Visitor=_Builder)) is None:
             return
         yield game, not (game.errors or lines.unknown())
@@ -85,7 +106,7 @@ def games(file: TextIO, counts: Counter[str]) -> Iterator[tuple[list[str], Heade
 
 def problems(path: Path) -> Iterator[tuple[str, list[str], Headers]]:
     """Yield position, moves of the main line and headers of each position of a file of puzzles; broken ones are left out."""
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open(encoding=ENCODING, errors="replace") as file:
         for game, whole in _read(file):
             moves = list(game.mainline_moves())
             if moves and whole and game.board().is_valid():

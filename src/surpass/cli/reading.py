@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from surpass.cli.options import Finite, finished_store_option, json_option, output_options, store_option
-from surpass.cli.program import FAILED_STAGE, fail
+from surpass.cli.program import FAILED_STAGE, fail, to_stderr
 from surpass.cli.studies import tell_failed, write_report
 
 if TYPE_CHECKING:
@@ -102,8 +102,11 @@ def check(
     source = Path(names[0])
     if source.is_dir() and precision is not None:
         raise click.UsageError("--precision is about a study file: what finished studies have is in their intervals.")
-    asked = {} if precision is None else {"precision": precision}
-    found = findings_of(source, store) if source.is_dir() else findings_before(names[0], **asked)
+    asked: dict[str, Any] = {} if precision is None else {"precision": precision}
+    unread: list[str] = []
+    found = findings_of(source, store) if source.is_dir() else findings_before(names[0], tell=unread.append, **asked)
+    for text in () if quiet else unread:
+        to_stderr(f"Note: {text}")
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in found], indent=1, default=dict))
     elif not quiet:
@@ -111,7 +114,8 @@ def check(
             where = ", ".join(f"{name} {value}" for name, value in finding.where.items())
             click.echo(f"{finding.severity:8}{finding.code}: {finding.message}" + (f" [{where}]" if where else ""))
         count = f"{len(found)} finding{'s'[: len(found) > 1]}; what one means: surpass explain CODE."
-        click.echo(count if found else "The guard found nothing.")
+        nothing = f"The guard found nothing{' yet' if unread else ''}."
+        click.echo(count if found else nothing)
     if any(finding.severity == "error" for finding in found):
         sys.exit(FAILED_STAGE)
 

@@ -55,11 +55,13 @@ def _run(source: str, **options: Any) -> None:
             f"{launch.count} processes were launched to compute each fit together. Leave out --jobs and --executor."
         )
     from surpass import team
+    from surpass.studyfile import reach
 
     with team.assembled(launch) as leads:
         if leads:
             _lead(source, **{**options, "jobs": 0, "team": "shards" if launch.sharded else "copies"})
         else:
+            reach(source)  # stages of a recipe may be of its own classes
             team.follow()
 
 

@@ -63,14 +63,14 @@ class Pgn(Corpus):
             DataError: no game is left, or the file is not what it was while planning.
         """
         from surpass.chess.notation import movetext
-        from surpass.chess.pgn import games
+        from surpass.chess.pgn import ENCODING, games
 
         check_unchanged(self)
         counts: Counter[str] = Counter(
             dict.fromkeys(("read", "broken", "empty", "other_start", "low_rating", "repeated"), 0)
         )
         found: dict[str, tuple[str, int]] = {}
-        with Path(self.path).open(encoding="utf-8", errors="replace") as file:
+        with Path(self.path).open(encoding=ENCODING, errors="replace") as file:
             for moves, headers in games(file, counts):
                 text = movetext(moves)
                 if self._too_low(headers):
@@ -83,9 +83,10 @@ class Pgn(Corpus):
                     break
         told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
         if not found:
+            lower = f", or lower `rating`, which is {self.rating}" if counts["low_rating"] else ""
             raise DataError(
                 f"corpus 'pgn': '{self.path}' holds no game that can serve ({told or 'nothing was read'}). Give a file of "
-                "whole games from the usual first position, or lower `rating`."
+                f"whole games from the usual first position{lower}."
             )
         if counts["broken"]:
             log.warning(

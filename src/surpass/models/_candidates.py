@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from surpass.errors import DataError
-from surpass.models._script import QUOTED
+from surpass.tasks._judging import beginning, ending, named
 
 if TYPE_CHECKING:
     from surpass.models._script import Script
@@ -35,36 +35,49 @@ class Candidates:
         """Return the candidates of each prompt.
 
         Raises:
-            DataError: a prompt has none, or one has too many tokens or is not what its tokens say.
+            DataError: a prompt has none, the function returns no texts, or one has too many tokens or is not what its
+                tokens say.
         """
-        texts = {prompt: tuple(dict.fromkeys(self.of(prompt))) for prompt in dict.fromkeys(prompts)}
+        texts = {prompt: named(self.of, prompt) for prompt in dict.fromkeys(prompts)}
+        new = dict[str, str]()
         for prompt, each in texts.items():
             if not each:
                 raise DataError(
-                    f"model 'generator': the task has no candidates for prompt {_short(prompt)}, so nothing may be written. "
+                    f"model 'generator': the task has no candidates for prompt {ending(prompt)}, so nothing may be written. "
                     "Leave such rows out, or set among: any."
                 )
-            if new := [text for text in each if text not in self._known]:
-                self._learn(new, prompt)
+            for text in each:
+                if text not in self._known:
+                    new.setdefault(text, prompt)
+        self._learn(new)
         made = {prompt: tuple(self._known[text] for text in each) for prompt, each in texts.items()}
         return [made[prompt] for prompt in prompts]
 
-    def _learn(self, texts: list[str], prompt: str) -> None:
-        """Keep the tokens of candidates of a prompt."""
-        script = self.script
-        for text, ids in zip(texts, script.ids(texts), strict=True):
-            if len(ids) >= script.room:
+    def _learn(self, new: dict[str, str]) -> None:
+        """Keep the tokens of candidates, each given with a prompt that has it."""
+        script, said = self.script, self.script.ids(list(new))
+        self._check_room(new, [len(ids) for ids in said])
+        for (text, prompt), ids in zip(new.items(), said, strict=True):
+            if (told := script.text(ids)).strip() != text.strip():
                 raise DataError(
-                    f"model 'generator': candidate {text!r} of prompt {_short(prompt)} has {len(ids)} tokens, but "
-                    f"max_new_tokens={script.room} has room for {script.room - 1} and the end. Raise max_new_tokens to "
-                    f"{len(ids) + 1}, or set among: any."
-                )
-            if (said := script.text(ids)).strip() != text.strip():
-                raise DataError(
-                    f"model 'generator': candidate {text!r} of prompt {_short(prompt)} cannot be written: to the backbone's "
-                    f"tokenizer it is {said!r}. Take a backbone that can write it, or set among: any."
+                    f"model 'generator': candidate {beginning(text)} of prompt {ending(prompt)} cannot be written: to the "
+                    f"backbone's tokenizer it is {beginning(told)}. Take a backbone that can write it, or set among: any."
                 )
             self._known[text] = (*ids, script.end)
+
+    def _check_room(self, new: dict[str, str], counts: Sequence[int]) -> None:
+        """Raise DataError for candidates that have no room with their ends; it quotes the longest of them."""
+        script, most = self.script, max(counts, default=0)
+        if most < script.room:
+            return
+        text, prompt = list(new.items())[counts.index(most)]
+        remedy = f"Raise max_new_tokens to {most + 1}"
+        if most + 1 >= script.limit:
+            remedy += f" and max_length above that, where the model can take more than {script.limit} tokens"
+        raise DataError(
+            f"model 'generator': candidate {beginning(text)} of prompt {ending(prompt)} has {most} tokens, but "
+            f"max_new_tokens={script.room} has room for {script.room - 1} and the end. {remedy}, or set among: any."
+        )
 
 
 class Walk:
@@ -98,8 +111,3 @@ class Walk:
     def keep(self, rows: Tensor) -> None:
         """Hold these texts (positions) alone."""
         self.live = [self.live[place] for place in rows.tolist()]
-
-
-def _short(prompt: str) -> str:
-    """Return a prompt's end, which tells more than its beginning where prompts are games."""
-    return repr(prompt if len(prompt) <= QUOTED else f"...{prompt[-QUOTED:]}")

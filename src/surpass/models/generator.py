@@ -25,13 +25,13 @@ from surpass.artifacts import Facts, Inputs, Values, Written
 from surpass.errors import DataError, SpecError
 from surpass.methods.base import Need
 from surpass.models import _tuning
-from surpass.models._pretrain import Backbone
+from surpass.models._pretrain import Backbone, Pretrain
 from surpass.models.base import Model, Precision, TextEncoder, Work, backbone_label
 from surpass.runtime import Runtime
 from surpass.spec import option
 
-LEAST = float(np.finfo(np.float64).tiny)
-"""Probability of a text so long that its own is below what a number can hold: a text with none would not be learned."""
+LEAST = 1e-300
+"""Probability of a text whose own is this or less, as of very long ones: what no number holds would not be learned."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,11 +132,25 @@ class Generator(Model):
         """Return why this model cannot run here: backbone, packages, no map to the vocabulary, or too few layers."""
         from surpass.models import _causal
 
-        if found := _tuning.lacking(self):
+        if found := self._too_short() or _tuning.lacking(self):
             return found
         if found := _causal.problem(self.backbone):
             return f"model 'generator': {found}"
         return _tuning.too_deep(self)
+
+    def _too_short(self) -> str | None:
+        """Return that a backbone trained here has no room for prompts, or none for candidates, or None."""
+        if isinstance(self.backbone, Pretrain) and self.backbone.context <= self.max_new_tokens:
+            return (
+                f"model 'generator': max_new_tokens={self.max_new_tokens} leaves nothing to a prompt of a backbone with "
+                f"context={self.backbone.context} tokens in all. Lower the first or raise the second."
+            )
+        if self.needs_candidates and self.max_new_tokens == 1:
+            return (
+                "model 'generator': max_new_tokens=1 has room for the end of a candidate alone. Raise it to the tokens "
+                "of the longest candidate and its end, or set among: any."
+            )
+        return None
 
     def label(self) -> str:
         """Return the backbone's short name, how it is tuned, and the options that are not the defaults."""

@@ -33,7 +33,7 @@ from surpass.own.job import check_together
 from surpass.own.notes import labels_told, table_told
 from surpass.own.reading import Own, Wanted, read
 from surpass.runtime import Runtime
-from surpass.spec import name_of
+from surpass.spec import describe_kind, name_of
 from surpass.stats import Estimate, Ratios, Run, compare, ratio_estimates
 from surpass.tables import open_table
 
@@ -78,6 +78,12 @@ def advise(question: Question, tell: Tell = lambda share, text: None) -> dict[st
     wanted = question.wanted
     strong = parts.model(question.strong)
     weak_model = parts.model(question.supervisor, "supervisor") if question.supervisor is not None else None
+    for role, model in (("strong", strong), ("supervisor", weak_model)):
+        if model is not None and model.targets == {"generation"}:
+            raise IncompatibleError(
+                f"{role}: {describe_kind(model)} writes texts, but advice is for classes and preferences. Use hf where the "
+                "labels are classes; where they are texts to write, surpass fit --kind generation tests as it fits."
+            )
     chosen = None if question.method == parts.AUTO else parts.method(question.method)
     saving.check_model(strong, chosen, preference=wanted.preference)
     check_together(question.n_gold, question.supervisor, question.combine, wanted)

@@ -34,6 +34,7 @@ from surpass.spec import encode, name_of
 from surpass.splits import Data
 from surpass.stages import Fit
 from surpass.tables import Row, Table, open_table, sample, textless
+from surpass.tables.base import structured
 from surpass.tables.labels import verbatim
 from surpass.tasks._judging import judge
 from surpass.work import versions
@@ -145,10 +146,13 @@ class _Usable:
         wanted = self.wanted
         for number, row in self.table.rows():
             self.counts["read"] += 1
-            weak, gold = (verbatim(row.get(name)) if name else "" for name in ((*wanted.weak, "")[0], wanted.gold))
+            said = [row.get(name) if name else None for name in ((*wanted.weak, "")[0], wanted.gold)]
+            weak, gold = map(verbatim, said)
             if problem := textless(row.get(wanted.text)):
                 self.counts["empty"] += 1
                 self.table.skip(number, problem)
+            elif problem := next(filter(None, map(structured, said)), None):
+                self.table.skip(number, f"its completion is {problem}")
             elif not (weak or gold or wanted.supervised):
                 self.counts["unlabelled"] += 1
             else:

@@ -11,6 +11,7 @@ from surpass.components import component
 from surpass.errors import IncompatibleError, SpecError, StudyError
 from surpass.feasibility import NEEDS, REMEDY
 from surpass.methods.base import FROM_LABELS, Method
+from surpass.models._pretrain import pretrains
 from surpass.models.base import Model
 from surpass.registry import REGISTRIES
 from surpass.spec import Spec, describe_kind
@@ -48,6 +49,11 @@ def model(value: Any, role: str = "strong") -> Model:
         found = _read("model", value, role)
     else:
         raise SpecError(f"{role}={value!r}: give tfidf, hub:..., path:..., package:..., or a mapping with model: NAME.")
+    if untrained := next(pretrains(found, ()), None):
+        raise SpecError(
+            f"{role}: backbone '{untrained.label()}' is to be trained first (pretrain), but a table's fit trains no "
+            "backbone. Make it in a study, and give its folder: path:STORE/pretrain/.../model."
+        )
     problem = found.problem() or (encoder.problem() if (encoder := found.encoder()) else None)
     if problem:
         raise SpecError(f"{role}: {problem}")

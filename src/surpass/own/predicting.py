@@ -105,7 +105,8 @@ def completed(write: Callable[[Sequence[str]], list[tuple[str, float]]]) -> Answ
 
     def give(inputs: list[Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
         said = write([str(prompt) for prompt in inputs])
-        return [counted[not text] for text, _ in said], [(text, float(f"{value:.{DIGITS}g}")) for text, value in said]
+        cells: list[tuple[Any, ...]] = [(text, float(f"{value:.{DIGITS}g}")) for text, value in said]
+        return [counted[not text.strip()] for text, _ in said], cells
 
     return Answers(give, ("completion", "probability"), counted)
 

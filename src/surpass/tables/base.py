@@ -138,10 +138,17 @@ class Table:
 
 def textless(cell: Any) -> str | None:
     """Return why a cell is no text, or None: it is empty, or a list or object. Numbers, 0 among them, are text."""
-    if isinstance(cell, (list, dict)):
-        return f"its text is a {'list' if isinstance(cell, list) else 'JSON object'}"
+    if kind := structured(cell):
+        return f"its text is {kind}"
     empty = cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip()
     return "its text is empty" if empty else None
+
+
+def structured(cell: Any) -> str | None:
+    """Return that a cell is a list or an object, in words, or None."""
+    if not isinstance(cell, (list, dict)):
+        return None
+    return "a list" if isinstance(cell, list) else "a JSON object"
 
 
 def megabytes(size: int) -> str:

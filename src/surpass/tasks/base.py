@@ -281,7 +281,7 @@ class Task(Spec):
     def candidates(self, prompt: str) -> Sequence[str]:
         """Return every text that could answer a prompt of a generation task, as targets are written; none by default.
 
-        Their order must not depend on the run. `generator` with among: candidates writes one of them.
+        Their order must not depend on the run; a set's is made alphabetical. `generator` with among: candidates writes one.
         """
         return ()
 
@@ -295,9 +295,11 @@ class Task(Spec):
 
         Otherwise those that are not empty. Spaces at the ends do not count.
         """
+        from surpass.tasks import _judging
+
         if not self.knows_candidates:
             return np.array([bool(text.strip()) for text in texts], dtype=bool)
-        known = ({each.strip() for each in self.candidates(str(prompt))} for prompt in inputs)
+        known = ({each.strip() for each in _judging.named(self.candidates, str(prompt))} for prompt in inputs)
         return np.array([text.strip() in each for text, each in zip(texts, known, strict=True)], dtype=bool)
 
     def drawing(self, prompt: str, texts: Mapping[str, str]) -> str:
