@@ -11,12 +11,12 @@ import logging
 import math
 import multiprocessing
 import os
-import pickle
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Protocol
 
 from surpass.errors import SpecError
@@ -199,8 +199,8 @@ class Workers:
 def check_sendable(specs: Sequence[Stage]) -> None:
     """Raise SpecError when stages hold objects of classes that worker processes could not import."""
     try:
-        pickle.dumps(specs)
-    except (pickle.PicklingError, AttributeError) as error:  # of a class inside a function Python 3.11 says the latter
+        ForkingPickler.dumps(specs)  # as a worker's pipe does
+    except Exception as error:  # its words differ between releases of Python
         raise SpecError(
             f"this study cannot be handed to worker processes: {error}. Define its classes at the top level of a file that "
             "they can import (a recipe, or a file beside it, whose name is no installed module's), or compute in this "
