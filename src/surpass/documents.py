@@ -6,6 +6,7 @@ import dataclasses
 import json
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -73,10 +74,13 @@ class Documents:
         out = np.array([place(group, what) < share for group in self.groups], dtype=bool)
         return self._take(np.flatnonzero(~out)), self._take(np.flatnonzero(out))
 
+    @cached_property
+    def _ordered(self) -> list[str]:
+        return sorted(self.texts)
+
     def begun_by(self, beginnings: Sequence[str]) -> NDArray[np.bool_]:
         """Return for each beginning whether a text begins with it, its last word whole, (n,)."""
-        ordered = sorted(self.texts)
-        found = (next(going_on(text, ordered), None) is not None for text in beginnings)
+        found = (next(going_on(text, self._ordered), None) is not None for text in beginnings)
         return np.fromiter(found, dtype=np.bool_, count=len(beginnings))
 
     def _take(self, rows: np.ndarray[Any, Any]) -> Documents:

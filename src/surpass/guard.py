@@ -86,15 +86,15 @@ def guard_cells(study: Study, scored: Sequence[Scored], shelf: Shelf) -> list[Fi
 
 def _pretrained(scored: Scored, shelf: Shelf, where: Mapping[str, str]) -> Iterator[Finding]:
     """Yield a finding for each model of a cell that was pretrained on what its task is made of, or on its test rows."""
-    cell, rows = scored.cell, scored.splits.part(*scored_splits(scored))
+    cell = scored.cell
     sources = [key(corpus) for corpus in _made_of(cell.task.sources())]
-    answered = answered_texts(rows, scored.splits.target)
     for side, spec in (("weak", cell.supervisor), ("strong", cell.ceiling.model)):
         learned = {key(made.corpus): made.corpus for made in pretrains(spec, ())}
         yield from check_pretraining(side, {k: each.label() for k, each in learned.items()}, sources, where=where)
         for corpus in (each for name, each in learned.items() if name not in sources):
+            rows = scored.splits.part(*scored_splits(scored))
             try:
-                begun = shelf.get(corpus).begun_by(answered)
+                begun = shelf.get(corpus).begun_by(answered_texts(rows, scored.splits.target))
             except StoreError:  # its texts were removed from the store once the model was made
                 continue
             yield from check_pretrained_rows(side, corpus.label(), begun, where=where)

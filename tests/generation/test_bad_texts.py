@@ -15,11 +15,6 @@ from surpass.cli import main
 from surpass.runtime import Runtime
 
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory):
-    return letters.save_model(tmp_path_factory.mktemp("llama"))
-
-
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_prompts_beyond_the_context_are_counted_and_the_guard_tells_them(llama, epochs):
     """The model has 64 places; whoever asks for more gets those."""

@@ -9,18 +9,6 @@ import letters
 import numpy as np
 import pytest
 
-
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory):
-    return letters.save_model(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def author(llama):
-    """Return a model before training, and its script."""
-    return letters.author(llama)
-
-
 PROMPTS = [[4, 5, 6, 3], [7], [9, 10, 11, 4, 5, 6, 7, 8, 3], [8, 3], [4, 5, 6, 3], [11, 11, 11, 11, 3]]
 
 

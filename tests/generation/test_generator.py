@@ -20,17 +20,6 @@ from surpass.runtime import Runtime
 from surpass.study import Pair, Study
 
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory):
-    return letters.save_model(tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def author(llama):
-    """Return a model before training, all of whose weights train, and its script."""
-    return letters.author(llama)
-
-
 def gradient(author: Any, rows: list[list[int]], starts: list[int], weight: list[float], padding: int = 0) -> Any:
     """Return loss and gradient of rows of tokens, whose padding on the right holds some token."""
     import torch

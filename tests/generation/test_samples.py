@@ -19,11 +19,6 @@ from surpass.splits import Data, make_splits
 from surpass.stages import Fit
 
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory):
-    return letters.save_model(tmp_path_factory.mktemp("llama"))
-
-
 def check_rows(values: Any, texts: Any) -> int:
     """Check that rows have distinct texts of falling probabilities, at most 1 in all; return how many have several."""
     several = 0
